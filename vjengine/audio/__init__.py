@@ -1,0 +1,1 @@
+"""Ears: capture, decoding, and the one pure analyser that live and offline share."""

@@ -1,0 +1,1 @@
+"""Commands: parse, build a session, show progress. No engine logic lives here."""

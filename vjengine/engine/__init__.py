@@ -1,0 +1,1 @@
+"""The three steps and the two drivers that call them: live, and offline."""

@@ -1,0 +1,1 @@
+"""Imagination: generators, their contract, and the supervised process they run in."""

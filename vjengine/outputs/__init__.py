@@ -1,0 +1,1 @@
+"""Ways out: windows, recordings, the OSC feed."""
