@@ -1,4 +1,7 @@
-"""The control state and its reducer: one pure function from (state, events, features, time) to the next state."""
+"""The control state: everything that decides a picture, latched once a frame.
+
+:mod:`vjengine.core.reducer` makes it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class ControlState:
     Attributes:
         time: the frame's time.
         look: the look in force.
+        look_since: session time (s) at which it was chosen; negative if it was there from the start.
         values: parameter values in force, after performer, modulation and macros.
         targets: values the performer set by hand, in the rows' units; the look supplies the rest.
         smoothed: performer and look values after smoothing, before modulation and macros.
@@ -50,6 +54,7 @@ class ControlState:
 
     time: FrameTime = field(default_factory=lambda: FrameTime(0, 0.0, 0.0))
     look: Look = field(default_factory=Look)
+    look_since: float = -1.0
     values: ParamValues = field(default_factory=PARAMS.defaults)
     targets: Mapping[str, float] = EMPTY
     smoothed: ParamValues = field(default_factory=PARAMS.defaults)

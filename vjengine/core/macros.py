@@ -7,8 +7,8 @@ macro, loaded by :mod:`vjengine.config`); the functions here are pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 MacroKind = Literal["momentary", "toggle", "level"]
@@ -107,19 +107,6 @@ class MacroState:
         return self.requested > 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class MacroBook:
-    """All macros of a show, by name, in display order."""
-
-    macros: Mapping[str, MacroDef] = field(default_factory=dict)
-
-    def initial(self) -> dict[str, MacroState]:
-        """Return the state every macro starts in."""
-        return {
-            name: MacroState(requested=macro.initial, envelope=macro.initial) for name, macro in self.macros.items()
-        }
-
-
 def request(macro: MacroDef, state: MacroState, value: float) -> MacroState:
     """Return ``state`` after the performer asks for ``value`` (0–1; NaN counts as 0).
 
@@ -151,29 +138,13 @@ def suppressed(macros: Mapping[str, MacroDef], states: Mapping[str, MacroState])
     )
 
 
-def step(
-    macro: MacroDef, state: MacroState, delta: float, *, held_down: bool, beat: bool, bar: bool
-) -> tuple[MacroState, bool]:
-    """Move one macro's envelope on by ``delta`` s.
-
-    Args:
-        macro: the definition.
-        state: where it stands.
-        delta: s since the last frame.
-        held_down: True if a stronger macro of its group is on.
-        beat: True if a beat fell into this frame.
-        bar: True if a bar began in this frame.
-
-    Returns:
-        The new state, and True if a quantised start was released just now.
-    """
-    released = state.armed and (bar if macro.quantise == "bar" else beat)
-    armed = state.armed and not released
-    target = 0.0 if armed or held_down else state.requested
+def step(macro: MacroDef, state: MacroState, delta: float, *, held_down: bool) -> MacroState:
+    """Return ``state`` with its envelope moved on by ``delta`` s; ``held_down`` if a stronger macro is on."""
+    target = 0.0 if state.armed or held_down else state.requested
     if state.blip:
-        target = max(target, 1.0)
+        target = 1.0
     envelope = _towards(state.envelope, target, delta, macro.attack, macro.release)
-    return replace(state, armed=armed, envelope=envelope, held_down=held_down, blip=False), released
+    return replace(state, envelope=envelope, held_down=held_down, blip=False)
 
 
 def _towards(value: float, target: float, delta: float, attack: float, release: float) -> float:
@@ -183,14 +154,3 @@ def _towards(value: float, target: float, delta: float, attack: float, release: 
     if target < value:
         return target if release <= 0.0 else max(target, value - delta / release)
     return value
-
-
-def apply_effects(current: float, param: str, order: Sequence[MacroDef], states: Mapping[str, MacroState]) -> float:
-    """Return ``current`` after the effects of all macros on ``param``, weakest priority first."""
-    for macro in order:
-        amount = states[macro.name].envelope
-        if amount > 0.0:
-            for effect in macro.effects:
-                if effect.param == param:
-                    current = effect.apply(current, amount)
-    return current

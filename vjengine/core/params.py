@@ -26,6 +26,7 @@ class ParamSpec:
         smoothing: time constant in s with which the value follows a fader; 0 jumps.
         doc: one line for ``--help``, the HUD and the OSC map.
         choices: names of the values of a ``choice``.
+        kept: True if a performer's setting outlives a change of look: calibration and master levels.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ParamSpec:
     smoothing: float
     doc: str
     choices: tuple[str, ...] = ()
+    kept: bool = False
 
     @property
     def discrete(self) -> bool:
@@ -99,8 +101,9 @@ def _row(
     curve: Curve = "linear",
     smoothing: float = 0.04,
     choices: tuple[str, ...] = (),
+    kept: bool = False,
 ) -> ParamSpec:
-    return ParamSpec(name, unit, low, high, default, curve, smoothing, doc, choices)
+    return ParamSpec(name, unit, low, high, default, curve, smoothing, doc, choices, kept)
 
 
 def _choice(name: str, choices: tuple[str, ...], doc: str) -> ParamSpec:
@@ -165,10 +168,11 @@ ROWS: tuple[ParamSpec, ...] = (
     _row("out.flash", 0.0, 0.0, 1.0, "fade to white", smoothing=0.0),
     _row("out.black", 0.0, 0.0, 1.0, "fade to black", smoothing=0.0),
     _row("out.freeze", 0, 0, 1, "hold the picture", curve="switch", smoothing=0.0),
-    _row("out.level", 1.0, 0.0, 1.0, "master brightness"),
+    _row("out.level", 1.0, 0.0, 1.0, "master brightness", kept=True),
     # How the music acts.
-    _row("audio.amount", 1.0, 0.0, 1.0, "how much all audio modulation acts", smoothing=0.1),
-    _row("beat.offset", 0.0, -250.0, 250.0, "draw beats later (+) or earlier (-)", unit="ms", smoothing=0.0),
+    _row("audio.follow", 0.0, 0.0, 1.0, "whether the picture follows the music; the AUDIO macro raises it"),
+    _row("audio.amount", 1.0, 0.0, 2.0, "how strongly it follows", unit="x", smoothing=0.1, kept=True),
+    _row("beat.offset", 0.0, -250.0, 250.0, "draw beats later (+) or earlier (-)", unit="ms", smoothing=0.0, kept=True),
 )
 
 
