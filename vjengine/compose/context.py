@@ -25,13 +25,14 @@ def offscreen_context() -> moderngl.Context:
     import moderngl
 
     linux = sys.platform.startswith("linux")
-    settings = {"backend": "egl"} if linux else {}
     remedy = (
         "install software OpenGL: apt-get install libegl1 libgl1-mesa-dri"
         if linux
         else "install or update the graphics driver"
     )
     try:
-        return moderngl.create_context(standalone=True, require=MINIMUM_GL, **settings)
-    except Exception as error:  # noqa: BLE001 - loader libraries raise bare Exception, OSError, ImportError alike
+        if linux:
+            return moderngl.create_context(require=MINIMUM_GL, standalone=True, backend="egl")
+        return moderngl.create_context(require=MINIMUM_GL, standalone=True)
+    except Exception as error:  # The loaders raise bare Exception, OSError and ImportError alike.
         raise DisplayError(f"no OpenGL 3.3 context: {error}. To mend it, {remedy}") from error
