@@ -40,11 +40,19 @@ class Ring:
 
     def percentiles(self) -> Percentiles:
         """Summarise the kept samples."""
-        kept = self.values()
-        if not len(kept):
-            return Percentiles()
-        p50, p95, p99 = np.percentile(kept, (50, 95, 99))
-        return Percentiles(float(p50), float(p95), float(p99), float(kept.max()), len(kept))
+        return _summary(self.values())
+
+    def recent(self, n: int) -> Percentiles:
+        """Summarise the newest ``n`` samples."""
+        newest = np.arange(max(0, self.count - min(n, len(self._samples))), self.count) % len(self._samples)
+        return _summary(self._samples[newest])
+
+
+def _summary(samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Percentiles:
+    if not len(samples):
+        return Percentiles()
+    p50, p95, p99 = np.percentile(samples, (50, 95, 99))
+    return Percentiles(float(p50), float(p95), float(p99), float(samples.max()), len(samples))
 
 
 class Rate:
