@@ -32,7 +32,7 @@ def offscreen_context() -> moderngl.Context:
     )
     try:
         if linux:
-            return moderngl.create_context(require=MINIMUM_GL, standalone=True, backend="egl")
+            return moderngl.create_context(require=MINIMUM_GL, standalone=True, backend="egl")  # type: ignore[arg-type]
         return moderngl.create_context(require=MINIMUM_GL, standalone=True)
     except Exception as error:  # The loaders raise bare Exception, OSError and ImportError alike.
         raise DisplayError(f"no OpenGL 3.3 context: {error}. To mend it, {remedy}") from error
