@@ -56,7 +56,7 @@ class ControlState:
     look: Look = field(default_factory=Look)
     look_since: float = -1.0
     values: ParamValues = field(default_factory=PARAMS.defaults)
-    targets: Mapping[str, float] = EMPTY
+    targets: Mapping[str, float] = field(default_factory=lambda: EMPTY)
     smoothed: ParamValues = field(default_factory=PARAMS.defaults)
     macros: Mapping[str, MacroState] = field(default_factory=lambda: MappingProxyType({}))
     followers: tuple[float, ...] = ()
