@@ -304,13 +304,28 @@ def test_look_faults_name_file_key_and_remedy(write: Write, text: str, key: str,
 def test_looks_of_a_folder_come_by_name_and_faults_beside_them(write: Write, tmp_path: Path) -> None:
     write("b.yaml", "summary: two")
     write("a.yaml", "summary: one")
-    assert list(config.load_looks(tmp_path)) == ["a", "b"]
     write("c.yaml", "sumary: three")
-    looks, faults = config.scan_looks(tmp_path)
+    write("a.yml", "summary: again")
+    looks, faults = config.load_looks(tmp_path, first="a")
     assert list(looks) == ["a", "b"]
-    assert faults[0].key == "sumary"
-    with pytest.raises(ConfigError):
-        config.load_looks(tmp_path)
+    assert [fault.key for fault in faults] == ["(file)", "sumary"]
+
+
+def test_the_first_look_must_be_right(write: Write, tmp_path: Path) -> None:
+    write("a.yaml", "summary: one")
+    write("c.yaml", "sumary: three")
+    with pytest.raises(ConfigError, match="sumary"):
+        config.load_looks(tmp_path, first="c")
+
+
+def test_the_first_look_may_be_a_file_elsewhere(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    mine = str(write("mine.yaml", "summary: own"))
+    looks, _ = config.load_looks(tmp_path / "folder", first=mine)
+    assert looks[mine].summary == "own"
+    assert looks[mine].name == mine
+    with pytest.raises(ConfigError, match="a readable file"):
+        config.load_looks(tmp_path / "folder", first=str(tmp_path / "absent.yaml"))
 
 
 @given(value=st.one_of(st.floats(), st.integers(), st.booleans(), st.text(max_size=5), st.none()))

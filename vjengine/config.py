@@ -3,8 +3,8 @@
 Read with :mod:`vjengine.strict_yaml`: what is not understood is refused, and every error names the file, the key, the
 value and what was expected. Tables of ``key -> reader`` describe the files; a new field is a new row.
 
-The loaders raise at the first fault. :func:`scan_macros` and :func:`scan_looks` load what is good and return the faults
-beside it, so that one broken file never ends a running show.
+Where one broken file must not end a show, :func:`scan_macros` and :func:`load_looks` load what is good and return the
+faults beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -33,6 +34,7 @@ NAMED_KEYS: frozenset[str] = frozenset(
 RESERVED_KEYS: frozenset[str] = NAMED_KEYS | frozenset("[],.hf")
 """Keys of the engine and its window; a macro's default key may be none of them."""
 
+_ENDINGS = (".yaml", ".yml")
 _MACRO_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 _DEVICE_NAMES = re.compile(r"CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]")
 _PERIOD = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(beats?|bars?|ms|s)\s*")
@@ -313,13 +315,19 @@ def load_look(path: Path, macros: Mapping[str, MacroDef] = MappingProxyType({}))
     return Look(name=path.stem, **fields)
 
 
-def scan_looks(
-    folder: Path, macros: Mapping[str, MacroDef] = MappingProxyType({})
+def load_looks(
+    folder: Path, macros: Mapping[str, MacroDef] = MappingProxyType({}), *, first: str = ""
 ) -> tuple[dict[str, Look], tuple[ConfigError, ...]]:
-    """Return the looks of ``folder`` that are good, by name in alphabetical order, and the faults of the rest.
+    """Return the looks of ``folder`` (``*.yaml``) that are good, in alphabetical order, and the faults of the rest.
+
+    Args:
+        folder: where looks are read from.
+        macros: those a look may name as sources.
+        first: name of the look the show starts with, or the path of a look file anywhere, which then goes by that
+            path; a fault in it is raised instead of returned.
 
     Raises:
-        ConfigError: if the folder itself cannot be listed.
+        ConfigError: if the folder cannot be listed or the look ``first`` is wrong.
     """
     looks: dict[str, Look] = {}
     faults: list[ConfigError] = []
@@ -329,22 +337,14 @@ def scan_looks(
             if look.name in looks:
                 Place(path).refuse(path.name, f"one file a look; {look.name!r} is there twice")
         except ConfigError as fault:
+            if path.stem == first:
+                raise
             faults.append(fault)
         else:
             looks[look.name] = look
+    if first not in looks and first.endswith(_ENDINGS):
+        looks[first] = replace(load_look(Path(first).expanduser(), macros), name=first)
     return looks, tuple(faults)
-
-
-def load_looks(folder: Path, macros: Mapping[str, MacroDef] = MappingProxyType({})) -> dict[str, Look]:
-    """Return all looks of ``folder`` (``*.yaml``), by name in alphabetical order.
-
-    Raises:
-        ConfigError: the first fault of any file.
-    """
-    looks, faults = scan_looks(folder, macros)
-    if faults:
-        raise faults[0]
-    return looks
 
 
 # ---------------------------------------------------------------- folders
@@ -352,7 +352,7 @@ def load_looks(folder: Path, macros: Mapping[str, MacroDef] = MappingProxyType({
 
 def _yaml_files(folder: Path) -> list[Path]:
     try:
-        found = [path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.name[0] != "."]
+        found = [path for path in folder.iterdir() if path.suffix in _ENDINGS and path.name[0] != "."]
     except OSError as error:
         Place(folder).refuse(error.strerror or str(error), "a folder of YAML files")
     return sorted(found)
