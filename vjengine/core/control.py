@@ -16,8 +16,6 @@ from vjengine.core.macros import MacroState
 from vjengine.core.params import PARAMS, ParamValues
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
 
-EMPTY: Mapping[str, float] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class ControlState:
@@ -56,7 +54,7 @@ class ControlState:
     look: Look = field(default_factory=Look)
     look_since: float = -1.0
     values: ParamValues = field(default_factory=PARAMS.defaults)
-    targets: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+    targets: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     smoothed: ParamValues = field(default_factory=PARAMS.defaults)
     macros: Mapping[str, MacroState] = field(default_factory=lambda: MappingProxyType({}))
     followers: tuple[float, ...] = ()

@@ -1,0 +1,82 @@
+"""Arguments that several commands share, and their way into options."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from vjengine.engine.options import PictureOptions, parse_size
+from vjengine.errors import UsageError
+
+
+def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: str, generator_fps: str) -> None:
+    """Add size, pace, look and generator."""
+    group = parser.add_argument_group("picture")
+    group.add_argument(
+        "--preset",
+        "--look",
+        dest="look",
+        default="default",
+        metavar="NAME",
+        help="look to start with: a name from presets/ (default: default)",
+    )
+    group.add_argument(
+        "--generator",
+        default="procedural",
+        metavar="NAME",
+        help="what draws: procedural, or still (a test card); options as still:delay=1.0",
+    )
+    group.add_argument("--size", default=size, metavar="WxH", help=f"programme size (default: {size})")
+    group.add_argument("--generator-size", metavar="WxH", help="size of the generator's own frames")
+    group.add_argument("--fps", default=fps, metavar="N", help=f"frames a second (default: {fps})")
+    group.add_argument(
+        "--generator-fps",
+        default=generator_fps,
+        metavar="N",
+        help=f"most frames a second asked of the generator (default: {generator_fps})",
+    )
+    group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of everything random (default: 1)")
+    group.add_argument("--presets", type=Path, metavar="DIR", help="folder of looks (default: the bundled ones)")
+    group.add_argument("--macros", type=Path, metavar="DIR", help="folder of macros (default: the bundled ones)")
+    group.add_argument("--shaders", type=Path, metavar="DIR", help="folder of shaders (default: the bundled ones)")
+
+
+def picture_options(args: argparse.Namespace) -> PictureOptions:
+    """Return the picture's options.
+
+    Raises:
+        UsageError: if a value makes no sense.
+    """
+    settings: dict[str, Any] = {}
+    for name in ("presets", "macros", "shaders"):
+        folder = getattr(args, name)
+        if folder is not None and not folder.is_dir():
+            raise UsageError(f"--{name} {folder}: there is no such folder")
+        settings[name] = folder
+    return PictureOptions(
+        size=parse_size(args.size),
+        fps=number("--fps", args.fps, 1, 240),
+        look=args.look,
+        generator=args.generator,
+        generator_size=parse_size(args.generator_size) if args.generator_size else None,
+        generator_fps=number("--generator-fps", args.generator_fps, 0.1, 240),
+        seed=args.seed,
+        **settings,
+    )
+
+
+def number(option: str, text: str, low: float, high: float) -> float:
+    """Return ``text`` as a number from ``low`` to ``high``.
+
+    Raises:
+        UsageError: if it is not one.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise UsageError(f"{option} {text!r}: expected a number from {low:g} to {high:g}")
+    return value

@@ -1,0 +1,70 @@
+"""Collects what the HUD shows from all parts of a live show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import psutil
+
+from vjengine.compose.hud import HudData
+from vjengine.outputs.window import KeyStroke
+
+if TYPE_CHECKING:
+    from vjengine.engine.live import LiveEngine
+
+
+class HudFeed:
+    """Makes a :class:`HudData` a frame; slow figures are read twice a second."""
+
+    def __init__(self, engine: LiveEngine) -> None:
+        self._engine = engine
+        self._process = psutil.Process()
+        self._process.cpu_percent()
+        self._slow_at = -1.0
+        self._p99 = 0.0
+        self._memory = 0.0
+        self._cpu = 0.0
+
+    def local_keys(self, strokes: Iterable[KeyStroke]) -> None:
+        """Act on HUD and window keys."""
+        stage = self._engine.stage
+        for stroke in strokes:
+            if stroke.action != "press":
+                continue
+            if stroke.key == "f11":
+                stage.toggle_fullscreen()
+            elif stage.hud is not None:
+                stage.hud.cycle()
+
+    def data(self) -> HudData:
+        """Return the HUD's data for the frame just drawn."""
+        engine = self._engine
+        state, frame, stats = engine.session.state, engine.session.frame, engine.stats
+        now = engine.clock.now()
+        if now - self._slow_at > 0.5:
+            self._slow_at = now
+            self._p99 = stats.interval.recent(600).p99
+            self._memory = self._process.memory_info().rss / 2**20
+            self._cpu = self._process.cpu_percent()
+        return HudData(
+            control=state,
+            present_fps=stats.present_rate.per_second(now),
+            present_p99_ms=self._p99,
+            target_fps=engine.options.picture.fps,
+            generator=engine.options.picture.generator,
+            generator_state=engine.generator.state,
+            generator_fps=engine.generator.fps,
+            generator_age_ms=(now - frame.made_for) * 1e3 if frame is not None else 0.0,
+            worker_restarts=engine.generator.restarts,
+            audio_to_frame_ms=max(0.0, (now - state.features.time) * 1e3) if state.features.hop >= 0 else 0.0,
+            audio_name=engine.hearing.source.name,
+            midi=engine.hands.midi_names,
+            osc_in=engine.hands.osc_address,
+            recording=str(engine.options.record.name) if engine.options.record is not None else "",
+            dropped_events=engine.events.dropped,
+            shader_errors=tuple(str(error) for error in engine.session.compositor.errors),
+            look_names=tuple(engine.show.looks),
+            cpu_percent=self._cpu,
+            memory_mb=self._memory,
+        )

@@ -1,0 +1,235 @@
+"""The live driver: threads, supervision, pacing. What a frame *is* lives in :mod:`vjengine.engine.session`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import FrameType
+from typing import Literal
+
+from vjengine.core.clock import FrameLatch, LiveClock
+from vjengine.core.control import ControlState
+from vjengine.core.events import Event, StatusChanged, TempoEvent
+from vjengine.core.exchange import EventQueue, Latest
+from vjengine.core.frame import Frame
+from vjengine.core.signals import NO_AUDIO, AudioFeatures
+from vjengine.engine.hands import Hands
+from vjengine.engine.hearing import Hearing
+from vjengine.engine.hudfeed import HudFeed
+from vjengine.engine.options import LiveOptions
+from vjengine.engine.recording import Recording
+from vjengine.engine.session import Session
+from vjengine.engine.setup import build_compositor, generator_spec, load_show, shader_dir
+from vjengine.engine.stage import Stage
+from vjengine.engine.stats import RunStats, write_json
+from vjengine.generate.supervisor import GeneratorProcess
+from vjengine.outputs.osc_feed import OscFeed
+from vjengine.outputs.pacing import FramePacer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """One frame as it reached the screen, for those who measure.
+
+    Attributes:
+        state: the control state it shows.
+        frame: the generator's frame it shows.
+        at: session time (s) at which drawing and swapping were done.
+    """
+
+    state: ControlState
+    frame: Frame | None
+    at: float
+
+
+class LiveEngine:
+    """A running show. Make it, :meth:`run` it on the main thread, and it cleans up after itself.
+
+    Attributes:
+        clock: the session clock.
+        events: what the outside world did; inputs write, the present loop reads.
+        stats: figures of the run.
+        stage, session, generator, hearing: the parts, while it runs.
+    """
+
+    def __init__(
+        self,
+        options: LiveOptions,
+        *,
+        clock: LiveClock | None = None,
+        say: Callable[[str], None] = log.info,
+        on_present: Callable[[Presented], None] | None = None,
+    ) -> None:
+        self.options = options
+        self.clock = clock or LiveClock()
+        self.events = EventQueue()
+        self.commands = EventQueue(256)
+        self.stats = RunStats()
+        self.features: Latest[AudioFeatures] = Latest(NO_AUDIO)
+        self._say = say
+        self._on_present = on_present
+        self._stop = threading.Event()
+        self._degradations: list[str] = []
+        self.interrupted = False
+        self._phase: Literal["building", "playing", "closing"] = "building"
+
+    def stop(self) -> None:
+        """Ask the show to end after the current frame; callable from any thread."""
+        self._stop.set()
+
+    def run(self) -> RunStats:
+        """Play the show to its end and return its figures.
+
+        Raises:
+            VJError: if it cannot start.
+        """
+        with self._catching_interrupts():
+            with contextlib.ExitStack() as stack:
+                self._build(stack)
+                self._phase = "playing"
+                self._loop()
+                self._phase = "closing"
+            self._write_stats()
+        return self.stats
+
+    def _build(self, stack: contextlib.ExitStack) -> None:
+        """Start all parts. What takes long and runs elsewhere (the worker process) starts first."""
+        options, clock = self.options, self.clock
+        self.show = load_show(options.picture, self.events)
+        self.hearing = Hearing(options, clock, self.features, self.commands, self.events)
+        self.generator = GeneratorProcess(
+            generator_spec(options.picture), clock, self.events, fps_cap=options.picture.generator_fps
+        )
+        stack.callback(self.generator.stop)
+        self.generator.start()
+        self.stage = stack.enter_context(Stage(options, shader_dir(options.picture)))
+        if self.stage.headless and not options.headless:
+            self._say(f"{self.stage.reason}: drawing offscreen ({self.stage.ctx.info['GL_RENDERER']})")
+        compositor = build_compositor(self.stage.ctx, options.picture)
+        stack.callback(compositor.release)
+        self.session = Session(self.show, options.picture.look, self.generator, compositor)
+        self.recording = stack.enter_context(Recording(options, self.events, self._say))
+        self.hearing.tap = self.recording.hear if options.record else None
+        self.hands = stack.enter_context(Hands(options, self.show, self.session.control, clock, self.events, self._say))
+        self.feed = OscFeed(options.osc_out, self.session.control, clock, self.events) if options.osc_out else None
+        if self.feed is not None:
+            stack.callback(self.feed.stop)
+            self.feed.start()
+        self.hud = HudFeed(self)
+        stack.callback(self.hearing.stop)
+        self.hearing.start()
+
+    def _loop(self) -> None:
+        options, clock, stats = self.options, self.clock, self.stats
+        self.pacer = FramePacer(clock, Fraction(options.picture.fps).limit_denominator(1001))
+        latch = FrameLatch()
+        period = 1.0 / options.picture.fps
+        stats.started = clock.now()
+        shown_frame = -1
+        while not self._finished():
+            slot = self.pacer.wait()
+            began = clock.now()
+            events = self._gather(began)
+            # The picture drawn now is seen one slot later, so it is drawn for then.
+            time = latch.latch(slot.time + period)
+            features = self.features.read()
+            texture = self.session.advance(events, features, time)
+            self.session.compositor.poll_reload()
+            self.stage.show(texture, self.session.compositor.programme, self.hud.data)
+            if options.record is not None:
+                for moment, pixels in self.stage.start_readback(self.session.compositor.programme, time.time):
+                    self.recording.see(pixels, moment)
+            elif self.stage.headless:
+                # With no swap to wait for, a frame is presented when it is drawn, not when it is queued.
+                self.stage.ctx.finish()
+            now = clock.now()
+            stats.presented(now, began)
+            shown_frame = self._count(features, now, shown_frame)
+            if self._on_present is not None:
+                self._on_present(Presented(self.session.state, self.session.frame, now))
+        for moment, pixels in self.stage.flush_readback():
+            self.recording.see(pixels, moment)
+
+    def _gather(self, now: float) -> list[Event]:
+        """Return what happened since the last frame; hand tempo corrections on to the analyser."""
+        self.hands.strokes(self.stage.poll(), now)
+        if self.stage.closed:
+            self._stop.set()
+        self.hands.advance(now - self.stats.started)
+        events = self.events.drain()
+        for event in events:
+            if isinstance(event, TempoEvent):
+                self.commands.put(event)
+            elif isinstance(event, StatusChanged) and event.level != "ok":
+                self._degraded(event)
+        self.hands.remember(events, self.stats.started)
+        self.hud.local_keys(self.hands.local_strokes())
+        return events
+
+    def _degraded(self, event: StatusChanged) -> None:
+        line = f"{event.time:.1f} s {event.component}: {event.message}"
+        if len(self._degradations) < 200:
+            self._degradations.append(line)
+        log.warning("%s: %s", event.component, event.message)
+
+    def _count(self, features: AudioFeatures, now: float, shown_frame: int) -> int:
+        stats, state, frame = self.stats, self.session.state, self.session.frame
+        if features.hop >= 0:
+            stats.audio_to_frame.add((now - features.time) * 1e3)
+        stats.beats = state.beat_count
+        if state.beat_running:
+            stats.tempo = state.features.beat.tempo
+        if frame is not None and frame.sequence != shown_frame:
+            stats.generator_age.add((now - frame.made_for) * 1e3)
+            return frame.sequence
+        return shown_frame
+
+    def _finished(self) -> bool:
+        options = self.options
+        if self._stop.is_set() or self.session.state.quit or self.hearing.ended:
+            return True
+        return options.duration is not None and self.clock.now() - self.stats.started >= options.duration
+
+    @contextlib.contextmanager
+    def _catching_interrupts(self) -> Iterator[None]:
+        """Turn Ctrl-C and a polite kill into a clean end of the show. Only the main thread may do this."""
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            self._stop.set()
+            if self._phase == "building":
+                # Nothing plays yet and nothing is recorded: leave at once, unwinding what was started.
+                raise KeyboardInterrupt
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        names = [signal.SIGINT, signal.SIGTERM]
+        before = {name: signal.signal(name, interrupt) for name in names}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    def _write_stats(self) -> None:
+        if self.options.stats is not None:
+            write_json(self.options.stats, self.summary())
+
+    def summary(self) -> dict[str, object]:
+        """Return the figures that ``--stats`` writes."""
+        return self.stats.as_dict(
+            generator=self.options.picture.generator,
+            generator_fps=self.generator.fps,
+            restarts=self.generator.restarts,
+            missed=self.pacer.missed,
+            degradations=self._degradations,
+            dropped={"events": self.events.dropped, "merged_faders": self.events.merged, **self.recording.dropped},
+        )

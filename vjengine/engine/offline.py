@@ -1,0 +1,181 @@
+"""The offline driver: the same three steps under a clock that moves one frame at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vjengine.audio.features import Analyser, AnalysisSettings
+from vjengine.audio.files import blocks, probe
+from vjengine.compose.context import offscreen_context
+from vjengine.compose.readback import Readback
+from vjengine.core.clock import FrameClock, LiveClock
+from vjengine.core.events import TempoEvent
+from vjengine.core.exchange import EventQueue
+from vjengine.core.signals import NO_AUDIO, AudioFeatures
+from vjengine.engine.options import RenderOptions
+from vjengine.engine.session import InlineFrames, Session
+from vjengine.engine.setup import build_compositor, generator_spec, load_show
+from vjengine.engine.stats import write_json
+from vjengine.errors import UsageError
+from vjengine.generate.registry import create_generator
+from vjengine.inputs.performance import PerformancePlayer, load_performance
+from vjengine.outputs.record import Recorder, RecordReport
+
+PRE_ROLL = 20.0
+"""When a render starts inside a track, this much (s) before it is listened to first, so that the beat is known."""
+
+Samples = npt.NDArray[np.float32]
+
+
+class TrackEars:
+    """Feeds a track through the analyser, as far as each frame needs, in bounded memory.
+
+    Attributes:
+        features: what is known at the time last asked for.
+        analyser: the analyser, for tempo corrections.
+    """
+
+    def __init__(self, path: Path, start: float, settings: AnalysisSettings) -> None:
+        self.analyser = Analyser(settings)
+        self.features: AudioFeatures = NO_AUDIO
+        self._settings = settings
+        self._lead = min(start, PRE_ROLL)
+        self._hops = blocks(path, settings.hop, settings.sample_rate, start - self._lead)
+        self._done = 0
+        self.ended = False
+
+    def hear(self, until: float) -> Iterator[tuple[Samples, float]]:
+        """Listen up to film time ``until`` (s); yield each hop's samples (n, 2) and its first sample's film time."""
+        rate, hop = self._settings.sample_rate, self._settings.hop
+        while not self.ended:
+            end = (self._done + 1) * hop / rate - self._lead
+            if end > until:
+                return
+            block = next(self._hops, None)
+            if block is None:
+                self.ended = True
+                return
+            self._done += 1
+            mono = np.zeros(hop, dtype=np.float32)
+            mono[: len(block)] = block.mean(axis=1)
+            self.features = self.analyser.process(mono, end)
+            if end > 0.0:
+                yield block, end - hop / rate
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a render is: frames done and to do, and s of wall time so far."""
+
+    done: int
+    total: int
+    elapsed: float
+
+    @property
+    def remaining(self) -> float:
+        """Estimate of the s of wall time still to go."""
+        return self.elapsed / self.done * (self.total - self.done) if self.done else 0.0
+
+
+class OfflineEngine:
+    """Renders a track to a film. :meth:`run` may be interrupted: what is done is finalised and playable."""
+
+    def __init__(self, options: RenderOptions, *, progress: Callable[[Progress], None] = lambda progress: None) -> None:
+        self.options = options
+        self.events = EventQueue()
+        self._progress = progress
+        self.interrupted = False
+
+    def run(self) -> RecordReport:
+        """Render the film; return the recorder's report.
+
+        Raises:
+            VJError: if the track, a look or the output is unusable.
+        """
+        options, picture = self.options, self.options.picture
+        track = probe(options.track)
+        seconds = track.duration - options.start
+        if options.duration is not None:
+            seconds = min(seconds, options.duration)
+        if seconds <= 0.0:
+            raise UsageError(f"{options.track} lasts {track.duration:.1f} s: --start {options.start:g} is past its end")
+        fps = Fraction(picture.fps).limit_denominator(1001)
+        total = max(1, int(seconds * fps))
+        settings = AnalysisSettings()
+        with contextlib.ExitStack() as stack:
+            ctx = offscreen_context()
+            stack.callback(ctx.release)
+            show = load_show(picture)
+            compositor = build_compositor(ctx, picture, hot_reload=False)
+            stack.callback(compositor.release)
+            generator = create_generator(generator_spec(picture))
+            stack.callback(generator.close)
+            every = options.generator_every or max(1, round(float(fps) / picture.generator_fps))
+            session = Session(show, picture.look, InlineFrames(generator, every), compositor)
+            recorder = Recorder(
+                options.output, picture.size, fps, self.events, sample_rate=settings.sample_rate, realtime=False
+            )
+            try:
+                self._frames(session, recorder, Readback(ctx, picture.size), settings, fps, total)
+            finally:
+                report = recorder.close()
+        if options.stats is not None:
+            state = session.state
+            write_json(
+                options.stats,
+                {
+                    "frames": report.frames,
+                    "seconds": round(report.seconds, 3),
+                    "generator": {"name": picture.generator},
+                    "tempo": round(state.features.beat.tempo, 2),
+                    "beats": state.beat_count,
+                },
+            )
+        return report
+
+    def _frames(
+        self,
+        session: Session,
+        recorder: Recorder,
+        readback: Readback,
+        settings: AnalysisSettings,
+        fps: Fraction,
+        total: int,
+    ) -> None:
+        options = self.options
+        clock = FrameClock(fps)
+        ears = TrackEars(options.track, options.start, settings)
+        player = None
+        if options.perform is not None:
+            player = PerformancePlayer(load_performance(options.perform), self.events)
+        wall = LiveClock()
+        for done in range(total):
+            if self.interrupted:
+                break
+            frame_time = clock.frame()
+            for samples, moment in ears.hear(frame_time.time):
+                recorder.write_audio(samples, moment)
+            if player is not None:
+                player.advance(frame_time.time)
+            events = self.events.drain()
+            for event in events:
+                if isinstance(event, TempoEvent):
+                    ears.analyser.apply(event)
+            session.advance(events, ears.features, frame_time)
+            finished = readback.finish()
+            if finished is not None:
+                recorder.write_frame(finished[1], finished[0])
+            readback.start(session.compositor.programme, frame_time.time)
+            clock.advance()
+            self._progress(Progress(done + 1, total, wall.now()))
+        for moment, pixels in readback.flush():
+            recorder.write_frame(pixels, moment)
+        for samples, moment in ears.hear(clock.now()):
+            recorder.write_audio(samples, moment)

@@ -1,0 +1,154 @@
+"""What a run is asked to do; the command line fills these in and drivers read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vjengine.errors import UsageError
+
+Address = tuple[str, int]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (width, height) from ``1280x720``.
+
+    Raises:
+        UsageError: if it is not two even numbers from 16 to 8192. Video codecs need even sizes.
+    """
+    width, _, height = text.lower().partition("x")
+    try:
+        size = int(width), int(height)
+    except ValueError:
+        raise UsageError(f"size {text!r} is not WIDTHxHEIGHT; try 1280x720") from None
+    if not all(16 <= side <= 8192 and side % 2 == 0 for side in size):
+        raise UsageError(f"size {text!r}: each side must be an even number from 16 to 8192; try 1280x720")
+    return size
+
+
+def parse_address(text: str) -> Address:
+    """Return (host, port) from ``HOST:PORT`` or ``PORT``, which means this machine.
+
+    Raises:
+        UsageError: if the port is not a number from 0 to 65535.
+    """
+    host, colon, port = text.rpartition(":")
+    try:
+        number = int(port)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 65535 or (colon and not host):
+        raise UsageError(f"address {text!r} is not HOST:PORT; try 127.0.0.1:7000")
+    return host.strip("[]") or "127.0.0.1", number
+
+
+@dataclass(frozen=True, slots=True)
+class PictureOptions:
+    """Size, pace and look of the picture.
+
+    Attributes:
+        size: programme size, px.
+        fps: frames a second.
+        look: name of the first look.
+        generator: generator and its options, as ``NAME`` or ``NAME:KEY=VALUE,…``.
+        generator_size: size of the generator's frames, px; ``None`` chooses one for the programme.
+        generator_fps: most frames a second the generator is asked for.
+        seed: seed of everything random.
+        presets, macros, shaders: folders; ``None`` means the bundled ones.
+    """
+
+    size: tuple[int, int] = (1280, 720)
+    fps: float = 60.0
+    look: str = "default"
+    generator: str = "procedural"
+    generator_size: tuple[int, int] | None = None
+    generator_fps: float = 30.0
+    seed: int = 1
+    presets: Path | None = None
+    macros: Path | None = None
+    shaders: Path | None = None
+
+    def frames_size(self) -> tuple[int, int]:
+        """Size of the generator's frames: as asked, else at most 768 px wide in the programme's shape."""
+        if self.generator_size is not None:
+            return self.generator_size
+        width, height = self.size
+        scale = min(1.0, 768.0 / width)
+        return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """Everything ``vjengine live`` can be asked.
+
+    Attributes:
+        picture: size, pace and look.
+        audio: name of an input device, path of a file, ``"none"``, or ``None`` for the default input.
+        audio_start: s into the file to start at.
+        audio_output: name of the output device a file is heard through; ``"none"`` for silence.
+        loop: play the file again from its start when it ends; without it the show ends with the file.
+        display: monitor, by name or number.
+        fullscreen: fill that monitor.
+        headless: draw offscreen even where there is a display.
+        vsync: let the display pace the frames.
+        hud: show the HUD on the preview.
+        record: file to record to.
+        record_hud: record the preview, HUD and all, instead of the programme.
+        duration: s after which the show ends.
+        stats: JSON file for figures at the end.
+        osc_in: address to listen on; ``None`` listens nowhere.
+        osc_out: addresses the feed goes to.
+        midi: names of MIDI inputs; empty for all; ``("none",)`` for none.
+        midi_map: mapping file.
+        active: live macro folder; ``None`` for the default one.
+        perform: recorded performance to play back.
+        save_performance: file that the performer's actions are written to.
+    """
+
+    picture: PictureOptions = field(default_factory=PictureOptions)
+    audio: str | None = None
+    audio_start: float = 0.0
+    audio_output: str | None = None
+    loop: bool = False
+    display: str | None = None
+    fullscreen: bool = False
+    headless: bool = False
+    vsync: bool = False
+    hud: bool = True
+    record: Path | None = None
+    record_hud: bool = False
+    duration: float | None = None
+    stats: Path | None = None
+    osc_in: Address | None = ("127.0.0.1", 9000)
+    osc_out: Sequence[Address] = (("127.0.0.1", 7000),)
+    midi: Sequence[str] = ()
+    midi_map: Path | None = None
+    active: Path | None = None
+    perform: Path | None = None
+    save_performance: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """Everything ``vjengine render`` can be asked.
+
+    Attributes:
+        picture: size, pace and look.
+        track: audio file.
+        output: video file.
+        start: s into the track.
+        duration: s to render; ``None`` for the rest.
+        perform: recorded performance, timed from the start of the film.
+        generator_every: one generator frame every so many film frames; 0 follows ``generator_fps``.
+        stats: JSON file for figures at the end.
+    """
+
+    track: Path
+    output: Path
+    picture: PictureOptions = field(default_factory=PictureOptions)
+    start: float = 0.0
+    duration: float | None = None
+    perform: Path | None = None
+    generator_every: int = 0
+    stats: Path | None = None

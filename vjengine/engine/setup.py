@@ -1,0 +1,59 @@
+"""From options to parts: what live and offline build in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import moderngl
+
+from vjengine.compose.compositor import Compositor
+from vjengine.config import load_looks, load_macros
+from vjengine.core.events import StatusChanged
+from vjengine.core.exchange import EventQueue
+from vjengine.core.show import Show
+from vjengine.engine.options import PictureOptions
+from vjengine.errors import UsageError
+from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.registry import parse_generator
+from vjengine.resources import resource_dir
+
+
+def shader_dir(options: PictureOptions) -> Path:
+    """Return the folder shaders are read from."""
+    return options.shaders or resource_dir("shaders")
+
+
+def macros_dir(options: PictureOptions) -> Path:
+    """Return the folder macros are read from."""
+    return options.macros or resource_dir("macros")
+
+
+def load_show(options: PictureOptions, events: EventQueue | None = None) -> Show:
+    """Load macros and looks, and check that the first look is among them.
+
+    ``options.look`` may also be the path of a look file. A broken look that is not the first one is reported to
+    ``events`` and left out: it must not keep a show from starting.
+
+    Raises:
+        ConfigError: if a macro or the first look is wrong.
+        UsageError: if there is no look of that name.
+    """
+    macros = load_macros(macros_dir(options))
+    looks, faults = load_looks(options.presets or resource_dir("presets"), macros, first=options.look)
+    for fault in faults:
+        if events is not None:
+            events.put(StatusChanged(component="looks", level="warn", message=str(fault)))
+    if options.look not in looks:
+        raise UsageError(f"there is no look {options.look!r}; there are: {', '.join(looks)}")
+    return Show(macros, looks)
+
+
+def generator_spec(options: PictureOptions, *, size: tuple[int, int] | None = None) -> GeneratorSpec:
+    """Return what the generator is built from."""
+    name, settings = parse_generator(options.generator)
+    return GeneratorSpec(name, size or options.frames_size(), options.seed, settings)
+
+
+def build_compositor(ctx: moderngl.Context, options: PictureOptions, *, hot_reload: bool = True) -> Compositor:
+    """Return a compositor drawing in ``ctx``."""
+    return Compositor(ctx, options.size, shader_dir(options), hot_reload=hot_reload)
