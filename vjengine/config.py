@@ -337,7 +337,7 @@ def load_looks(
             if look.name in looks:
                 Place(path).refuse(path.name, f"one file a look; {look.name!r} is there twice")
         except ConfigError as fault:
-            if path.stem == first:
+            if path.stem == first and first not in looks:
                 raise
             faults.append(fault)
         else:
