@@ -1,0 +1,89 @@
+"""The contract of a generator: parameters in, one picture out, the same live and offline.
+
+A generator is synchronous and knows no clock: whatever moves in its picture moves because the parameters moved
+(:attr:`~vjengine.core.generation.GeneratorParams.travel`, ``turn``, ``beats`` …). The same spec and the same sequence
+of parameters give the same bytes. Live it runs in a process of its own (:mod:`vjengine.generate.supervisor`);
+offline it is called in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from vjengine.core.frame import Pixels
+from vjengine.core.generation import GeneratorParams
+from vjengine.errors import GeneratorError
+
+Option = float | str
+
+MAX_SIDE = 16384
+"""Largest width or height in px that a generator may be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorSpec:
+    """What is needed to make a generator, in this process or another: it pickles.
+
+    Attributes:
+        name: name in the registry.
+        size: (width, height) of its pictures in px.
+        seed: everything random in the generator derives from this and from ``gen.seed``.
+        options: the generator's own options, as written after its name (``still:delay=1``).
+
+    Raises:
+        GeneratorError: if the size is not two whole numbers from 1 to :data:`MAX_SIDE`.
+    """
+
+    name: str
+    size: tuple[int, int]
+    seed: int = 1
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in self.size):
+            raise GeneratorError(
+                f"a generator cannot draw at size {self.size!r}; give width and height from 1 to {MAX_SIDE} px"
+            )
+
+
+class Generator(Protocol):
+    """Draws one picture for each value of the parameters."""
+
+    name: str
+
+    def generate(self, params: GeneratorParams) -> Pixels:
+        """Return the picture for ``params``.
+
+        Returns:
+            ``(H, W, 4)`` uint8, top row first, sRGB, RGBA. The array may be written over by the next call: copy it
+            to keep it.
+
+        Raises:
+            GeneratorError: if the picture cannot be made.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back all resources; a second call does nothing."""
+        ...
+
+
+def checked_pixels(pixels: Pixels, spec: GeneratorSpec) -> Pixels:
+    """Return ``pixels`` if they keep the contract of ``spec``.
+
+    Raises:
+        GeneratorError: naming what was returned and what was expected.
+    """
+    width, height = spec.size
+    if not isinstance(pixels, np.ndarray):
+        raise GeneratorError(f"generator {spec.name!r} returned {type(pixels).__name__}, not an array of pixels")
+    if pixels.shape != (height, width, 4) or pixels.dtype != np.uint8:
+        raise GeneratorError(
+            f"generator {spec.name!r} returned pixels {pixels.shape} {pixels.dtype}; "
+            f"expected ({height}, {width}, 4) uint8"
+        )
+    return pixels

@@ -1,0 +1,169 @@
+"""The generator's own process: read the newest parameters, draw, write the frame, say so; nothing else.
+
+Imported by name in a spawned interpreter, so it imports only what it needs: a restart on stage costs this much time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import traceback
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+
+from vjengine.core.clock import LiveClock
+from vjengine.errors import MissingDependency, UsageError
+from vjengine.generate.base import Generator, GeneratorSpec, checked_pixels
+from vjengine.generate.registry import create_generator
+from vjengine.generate.transport import GENERATING, IDLE, LOADING, Link, Segment
+
+NEWS = b"frame"
+"""What the worker says after every frame; anything else it says is a pickled :class:`Failure`."""
+
+_POLL = 0.002  # s between looks for new parameters
+_NAP = 0.05  # s: longest wait without a heartbeat
+_TEXT, _TRACE = 400, 4000  # characters of an error that cross: one write to the pipe stays one piece
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker is told at birth; it pickles.
+
+    Attributes:
+        spec: the generator to run.
+        segment: where the shared memory is.
+        epoch: the session clock's epoch, so that both processes tell the same time.
+        first_sequence: number of its first frame.
+        fps_cap: most frames a second.
+    """
+
+    spec: GeneratorSpec
+    segment: Segment
+    epoch: float
+    first_sequence: int
+    fps_cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A worker's last words.
+
+    Attributes:
+        text: the error in one line.
+        trace: its traceback, for the log.
+        permanent: True if trying again cannot help: a wrong option, a library that is not installed.
+    """
+
+    text: str
+    trace: str
+    permanent: bool
+
+
+def run_worker(assignment: Assignment, control: Connection) -> None:
+    """Run a generator until told to stop, until the engine is gone, or until it fails.
+
+    ``control`` becomes readable when the engine says stop or goes away; nothing is ever read from it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the engine decides
+    threading.Thread(target=_leave_with_parent, name="leave-with-parent", daemon=True).start()
+    _yield_to_the_compositor()
+    _limit_threads(assignment.spec)
+    try:
+        link = Link.attach(assignment.segment)
+    except FileNotFoundError:
+        return  # the engine gave up on this worker before it was born
+    try:
+        _draw(assignment, link, control)
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the engine is gone
+    except Exception as error:  # noqa: BLE001 - the process's outermost guard: whatever it was, the engine is told
+        _report(error, control)
+        # Not a return: a driver in a bad state can hang in its own clean-up.
+        os._exit(1)
+    link.close()
+
+
+def _draw(assignment: Assignment, link: Link, control: Connection) -> None:
+    clock = LiveClock(assignment.epoch)
+    link.beat(clock.now(), LOADING)
+    generator = create_generator(assignment.spec)
+    try:
+        _loop(generator, assignment, clock, link, control)
+    finally:
+        generator.close()
+
+
+def _loop(generator: Generator, assignment: Assignment, clock: LiveClock, link: Link, control: Connection) -> None:
+    interval = 1.0 / assignment.fps_cap
+    sequence = assignment.first_sequence
+    due = 0.0
+    version = 0
+    while True:
+        now = clock.now()
+        link.beat(now, IDLE)
+        if now < due:
+            if control.poll(min(due - now, _NAP)):
+                return
+            continue
+        found = link.read_params(version)
+        if found is None:
+            if control.poll(_POLL):
+                return
+            continue
+        version, params = found
+        link.beat(now, GENERATING)
+        pixels = checked_pixels(generator.generate(params), assignment.spec)
+        ready = clock.now()
+        link.write_frame(pixels, sequence, params, ready, ready - now)
+        control.send_bytes(NEWS)
+        sequence += 1
+        # On time: keep the beat exactly. Late by a frame or more: start a new beat instead of catching up.
+        due = (due if now - due < interval else now) + interval
+        if control.poll(0):
+            return
+
+
+def _report(error: Exception, control: Connection) -> None:
+    text = str(error).strip() or type(error).__name__
+    if not isinstance(error, (UsageError, MissingDependency)) and type(error).__module__ == "builtins":
+        text = f"{type(error).__name__}: {text}"
+    trace = "".join(traceback.format_exception(error))
+    failure = Failure(
+        " ".join(text.split())[:_TEXT], trace[-_TRACE:], isinstance(error, (UsageError, MissingDependency))
+    )
+    with contextlib.suppress(OSError):  # nobody may be left to be told
+        control.send(failure)
+
+
+def _leave_with_parent() -> None:
+    """End this process the moment the engine's ends, even while the generator hangs."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(2)
+
+
+def _yield_to_the_compositor() -> None:
+    """Lower this process's priority a little: frames may come late, presented frames may not."""
+    import psutil
+
+    # A sandbox may forbid it; the show does not depend on it.
+    with contextlib.suppress(psutil.Error, OSError):
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 5))
+
+
+def _limit_threads(spec: GeneratorSpec) -> None:
+    """Bound what a software renderer takes from the compositor; the ``threads`` option overrules.
+
+    Mesa's software OpenGL reads its variable when a context is made, so this comes before any.
+    """
+    threads = spec.options.get("threads")
+    if threads is None:
+        os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
+        return
+    if not isinstance(threads, (int, float)) or not 1 <= threads <= 256:
+        return  # the generator itself refuses it, in words
+    os.environ["LP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(int(threads))
