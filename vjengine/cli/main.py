@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from vjengine import __version__
 from vjengine.errors import UsageError, VJError
 
-COMMANDS = ("live", "render", "analyze", "macro", "devices", "doctor")
+COMMANDS = ("demo", "live", "render", "analyze", "macro", "devices", "doctor")
 
 EPILOG = """\
 first steps:
   vjengine doctor                          what is here, what is missing, what to install
+  vjengine demo                            half a minute of the bundled show, recorded to demo.mp4
   vjengine live --audio track.flac         play a track and its picture
   vjengine live --audio "Scarlett"         listen to an input device, by part of its name
   vjengine render track.flac -o film.mp4   the same picture, offline, frame by frame

@@ -6,9 +6,7 @@ What differs between the two is handed in: the clock that makes the frame times,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
-
-import moderngl
+from typing import TYPE_CHECKING, Protocol
 
 from vjengine.compose.compositor import Compositor
 from vjengine.core.clock import FrameTime
@@ -21,6 +19,9 @@ from vjengine.core.reducer import control_step, generator_params, initial_state
 from vjengine.core.show import Show
 from vjengine.core.signals import AudioFeatures
 from vjengine.generate.base import Generator
+
+if TYPE_CHECKING:
+    import moderngl
 
 
 class FrameSource(Protocol):

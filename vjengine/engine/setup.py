@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import moderngl
+from typing import TYPE_CHECKING
 
 from vjengine.compose.compositor import Compositor
 from vjengine.config import load_looks, load_macros
@@ -16,6 +15,9 @@ from vjengine.errors import UsageError
 from vjengine.generate.base import GeneratorSpec
 from vjengine.generate.registry import parse_generator
 from vjengine.resources import resource_dir
+
+if TYPE_CHECKING:
+    import moderngl
 
 
 def shader_dir(options: PictureOptions) -> Path:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import moderngl
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +19,9 @@ from vjengine.engine.options import LiveOptions
 from vjengine.errors import DisplayError
 from vjengine.outputs.monitors import has_display, list_monitors
 from vjengine.outputs.window import KeyStroke, Window
+
+if TYPE_CHECKING:
+    import moderngl
 
 log = logging.getLogger(__name__)
 Picture = npt.NDArray[np.uint8]
@@ -55,8 +58,8 @@ class Stage:
         self._preview_target: moderngl.Framebuffer | None = None
         self.hud: Hud | None = None
         if self._wants_hud():
-            texture = self.ctx.texture(self._size, 4)
-            self._preview_target = self.ctx.framebuffer([texture])
+            self._preview_texture = self.ctx.texture(self._size, 4)
+            self._preview_target = self.ctx.framebuffer([self._preview_texture])
             self.hud = Hud(self.ctx, self._size, shaders)
         self._readback: Readback | None = None
 
@@ -125,9 +128,7 @@ class Stage:
         if self.hud is not None and self._preview_target is not None:
             self.ctx.copy_framebuffer(self._preview_target, source)
             self.hud.draw(self._preview_target, hud())
-            attached = self._preview_target.color_attachments[0]
-            assert isinstance(attached, moderngl.Texture)
-            seen = attached
+            seen = self._preview_texture
         if self.preview is not None and self.programme is not None:
             self.programme.show(programme)
             self.preview.show(seen)

@@ -1,0 +1,53 @@
+# make demo   set up, play 30 s of the bundled show, leave demo.mp4
+# make test   set up, then lint, types and tests
+# Both do all the set-up: system parts (as root on Debian; otherwise they print the line to paste) and a venv here.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint types unit bench clean system system-test
+
+demo: system $(VENV)/.run
+	$(BIN)/vjengine demo -o demo.mp4
+
+test: system-test lint types unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+bench: system $(VENV)/.run
+	for name in analysis compositor present macro_latency audio_path; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+system:
+	@sh .ci/system-parts run
+
+system-test:
+	@sh .ci/system-parts test
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	    { echo "vjengine needs Python 3.11 to 3.13; say which with make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Wheels only, and no torch: a few minutes on a slow line, about 500 MB.
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing vjengine into $(VENV) ..."
+	$(PIP) install -q -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing vjengine and its test tools into $(VENV) ..."
+	$(PIP) install -q -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) build dist demo.mp4 .pytest_cache .mypy_cache .ruff_cache
