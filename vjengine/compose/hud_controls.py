@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vjengine.compose.hud_batch import QuadBatch
+from vjengine.compose.hud_batch import Colour, QuadBatch
 from vjengine.compose.hud_data import HudData
 from vjengine.compose.hud_layout import ChipGrid, Rect, Style
 from vjengine.compose.hud_panels import unit
@@ -13,6 +13,8 @@ from vjengine.core.macros import MacroDef, MacroState
 from vjengine.core.params import PARAMS, ParamSpec
 
 _PLAIN = MacroDef(name="")
+KEY_CAPS = {"space": "SPC", "backspace": "BKSP", "enter": "ENT", "escape": "ESC", "left": "<", "right": ">"}
+"""What a key's cap says where its name is too long."""
 
 
 def chip_order(data: HudData) -> list[str]:
@@ -34,7 +36,7 @@ def chip_order(data: HudData) -> list[str]:
 def macro_word(macro: MacroDef, state: MacroState, data: HudData) -> str:
     """Return in a word or two where a macro stands."""
     if state.armed:
-        return f"waits for {macro.quantise}" if macro.quantise != "none" else "armed"
+        return f"at {macro.quantise}" if macro.quantise != "none" else "armed"
     if state.held_down and state.on:
         rivals = [m for m in data.macros.values() if m.group == macro.group and m.priority > macro.priority]
         holding = [m.name for m in rivals if data.control.macros.get(m.name, MacroState()).on]
@@ -43,7 +45,9 @@ def macro_word(macro: MacroDef, state: MacroState, data: HudData) -> str:
         return f"{100 * unit(state.requested):.0f} %"
     if state.on:
         return "on"
-    return f"{macro.group} {macro.priority}" if macro.group else macro.kind
+    if macro.group:
+        return f"{macro.group} {macro.priority}"
+    return "hold" if macro.kind == "momentary" else macro.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +83,38 @@ class MacroPanel:
         back.rect(*rect, PANEL, radius=radius)
         lit = state.envelope > 0.0 or state.on
         name_colour = DIM if state.held_down or not lit else TEXT
-        half = rect.h / 2 if self.grid.detailed else rect.h
-        nudge = round(0.1 * style.line) if self.grid.detailed else 0
-        x, right = rect.x + style.gap, rect.right - style.gap
-        if macro.key:
-            right -= self._key(back, front, Rect(x, rect.y + nudge, right - x, half), macro.key) + style.gap
-        self._words(front, Rect(x, rect.y + nudge, right - x, half), chip.name, "body", name_colour)
+        x, width = rect.x + style.gap, rect.w - 2 * style.gap
+        top, low = Rect(x, rect.y, width, rect.h), Rect(x, rect.y, 0.0, rect.h)
+        size = "small"
         if self.grid.detailed:
-            word = macro_word(macro, state, data)
+            nudge, half = round(0.1 * style.line), rect.h / 2
+            top, low = Rect(x, rect.y + nudge, width, half), Rect(x, rect.y + half - nudge, width, half)
+            size = "body"
+        # The cap's place depends on the name alone: it must not jump about while the macro is played.
+        used = self._words(front, top, chip.name, size, name_colour) + style.gap
+        capped = self._key(back, front, Rect(x + used, top.y, width - used, top.h), macro.key)
+        if self.grid.detailed:
+            taken = 0.0 if capped else self._key(back, front, low, macro.key)
             colour = ACCENT if state.armed or (state.on and not state.held_down) else DIM
-            line = Rect(x, rect.y + half - nudge, rect.right - style.gap - x, half)
-            self._words(front, line, word, "small", colour)
+            self._words(front, low._replace(w=width - taken), macro_word(macro, state, data), "small", colour)
 
-    def _words(self, front: QuadBatch, rect: Rect, text: str, size: str, colour: tuple[float, ...]) -> None:
+    def _words(self, front: QuadBatch, rect: Rect, text: str, size: str, colour: Colour) -> int:
         base = rect.y + round((rect.h + front.atlas.ascents[size]) / 2)
-        shown = front.atlas.fit(text, size, rect.w)
-        front.text(rect.x, base, shown, size, (colour[0], colour[1], colour[2], colour[3]))
+        return front.text(rect.x, base, front.atlas.fit(text, size, rect.w), size, colour)
 
     def _key(self, back: QuadBatch, front: QuadBatch, rect: Rect, key: str) -> float:
-        """Write the key's cap at the right of ``rect``; return its width."""
+        """Write the key's cap at the right of ``rect`` if there is room; return the width it takes."""
         style, atlas = self.style, front.atlas
-        label = atlas.fit(key.upper(), "small", 0.45 * rect.w)
+        label = KEY_CAPS.get(key, key.upper())
         width = max(atlas.width(label, "small") + style.gap, round(1.25 * style.small))
-        height = round(1.3 * style.small)
+        if not label or width > rect.w:
+            return 0.0
+        height = round(1.25 * style.small)
         top = rect.y + round((rect.h - height) / 2)
         back.rect(rect.right - width, top, width, height, LINE, radius=2 * style.hair, stroke=1.0)
         base = top + round((height + atlas.ascents["small"]) / 2)
         front.text(rect.right - width / 2, base, label, "small", DIM, "centre")
-        return width
+        return width + style.gap
 
     def live(self, layer: QuadBatch, data: HudData) -> None:
         """Write the fills and outlines."""

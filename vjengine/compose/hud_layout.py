@@ -69,19 +69,19 @@ class Style:
         def px(value: float, least: int) -> int:
             return max(least, round(value * scale))
 
-        body = px(16, 11)
+        body = px(18, 11)
         margin = px(14, 4)
-        column = min(px(290, 150), size[0] // 4 - margin)
+        column = min(px(308, 152), size[0] // 4 - margin)
         return cls(
             scale=scale,
-            small=px(13, 10),
+            small=px(15, 10),
             body=body,
-            title=px(27, 16),
+            title=px(28, 16),
             huge=px(64, 32),
             pad=px(12, 6),
             gap=px(8, 4),
             margin=margin,
-            line=px(22, 14),
+            line=px(24, 14),
             hair=px(2, 1),
             column=column,
         )
@@ -128,7 +128,7 @@ def chip_grid(count: int, width: float, limit: float, style: Style) -> ChipGrid:
     Few macros get wide chips of two lines; many get narrow ones of a single line; too many are cut.
     """
     gap = style.gap
-    tall, low = round(style.line * 1.95), round(style.line * 1.3)
+    tall, low = round(style.line * 1.95), round(style.line * 1.15)
     if count <= 0:
         return ChipGrid(1, 0, width, low, False, 0)
 
@@ -140,7 +140,7 @@ def chip_grid(count: int, width: float, limit: float, style: Style) -> ChipGrid:
     detailed = rows <= (1 if style.scale < 0.7 else 2) and rows * (tall + gap) - gap <= limit
     height = tall if detailed else low
     if not detailed:
-        columns = _columns(width, 5.6 * style.body, gap)
+        columns = _columns(width, 6.8 * style.small, gap)
         rows = max(1, min(rows_for(columns), int((limit + gap) // (height + gap))))
     if columns * rows >= count:
         columns, shown = rows_for(rows), count

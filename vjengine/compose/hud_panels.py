@@ -23,7 +23,7 @@ from vjengine.compose.hud_theme import (
     Pen,
     faded,
 )
-from vjengine.compose.text import Floats
+from vjengine.compose.text import MIDDLE_DOT, Floats
 
 
 class Panel(Protocol):
@@ -80,7 +80,7 @@ class TempoPanel:
         """Write the tempo and the confidence."""
         pen, style = Pen(self.style, self.rect, back, front), self.style
         clock, running = data.control.features.beat, data.control.beat_running
-        tempo = f"{clock.tempo:.1f}" if running else "---.-"
+        tempo = f"{clock.tempo:.1f}" if running else "---"
         used = pen.write(
             pen.inner.x, pen.y, self.beats.y - style.gap - pen.y, tempo, "huge", TEXT if running else FAINT
         )
@@ -206,7 +206,7 @@ class OutputPanel:
     @classmethod
     def height(cls, style: Style) -> float:
         """Return the height it needs, px."""
-        return 2 * style.pad + cls._graph_height(style) + round((1.5 + 0.5 + 7) * style.line)
+        return 2 * style.pad + cls._graph_height(style) + round((1.5 + 0.25 + 8) * style.line)
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the figures."""
@@ -248,11 +248,10 @@ class OutputPanel:
             colour: Colour = LEVEL_COLOURS[told.level] if told else (TEXT if value else FAINT)
             pen.row(label, value or "off", colour)
         trouble = AMBER if data.worker_restarts or data.dropped_events else DIM
-        counts = f"{data.worker_restarts} restarts {data.dropped_events} lost"
+        pen.row(f"restarts {MIDDLE_DOT} lost", f"{data.worker_restarts} {MIDDLE_DOT} {data.dropped_events}", trouble)
         load = "" if data.cpu_percent < 0 else f"{data.cpu_percent:.0f} %"
-        memory = f" {data.memory_mb:.0f} MB" if data.memory_mb > 0 else ""
-        used = pen.line(counts, "small", trouble)
-        pen.line((load + memory).strip(), "small", DIM, "right", pen.inner.w - used - pen.style.gap)
+        memory = "" if data.memory_mb <= 0 else f"{data.memory_mb:.0f} MB"
+        pen.row("load", "  ".join(filter(None, (load, memory))) or "-", DIM)
 
     def live(self, layer: QuadBatch, data: HudData) -> None:
         """Add this frame's interval to the graph and write it: the line marks the target, late frames are amber."""

@@ -7,6 +7,7 @@ few common signs are replaced by near relatives, and anything else shows as a bo
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -94,7 +95,7 @@ class GlyphAtlas:
         sizes: as given.
         ascents: px from the baseline to the top of a capital, a size.
 
-    Digits and the space share one advance within a size, so that changing numbers do not dance.
+    Digits share one advance within a size, so that changing numbers do not dance.
 
     Raises:
         MissingDependency: if Pillow was built without FreeType.
@@ -130,10 +131,13 @@ class GlyphAtlas:
         for character in CHARACTERS:
             mask, (left, top) = font.getmask2(character, mode="L", anchor="ls")
             coverage = np.asarray(mask, dtype=np.uint8).reshape(mask.size[1], mask.size[0])
+            # Whole pixels throughout: fractions would leave uneven gaps once glyphs are set on the pixel grid.
             advance = round(font.getlength(character))
             if character in "0123456789":
                 left += (digit - advance) // 2
                 advance = digit
+            elif character == " ":
+                advance = max(advance, math.ceil(0.28 * pixels))
             glyphs[character] = self._place(coverage, left, top, advance)
         glyphs[BOX] = self._box(self.ascents[name])
         return glyphs
