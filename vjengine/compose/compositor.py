@@ -1,0 +1,308 @@
+"""The programme: source, feedback, bloom, grade and light switches, drawn once a frame whatever the generator does."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import moderngl
+
+from vjengine.compose import colour, geometry
+from vjengine.compose.bloom import Bloom
+from vjengine.compose.fallback import plain_pass
+from vjengine.compose.limiter import FlashLimiter
+from vjengine.compose.passes import Target, UniformValue, Variants
+from vjengine.compose.shaders import ShaderLibrary
+from vjengine.compose.source import SourceFrames
+from vjengine.core.control import ControlState
+from vjengine.core.frame import Frame
+from vjengine.core.params import ParamValues
+from vjengine.errors import ShaderError
+
+log = logging.getLogger(__name__)
+
+GRAIN_RATE = 24.0
+"""Grain pictures a second, as on film: the same texture at any frame rate."""
+LONGEST_STEP = 1.0
+"""s: after a longer pause the picture goes on as if this much time had passed."""
+TRAIL_MEMORY = 2.0
+"""s for which an unseen trail is kept up, so that modulating it to nothing and back does not lose it."""
+DISPLACE_SPEED = 0.6
+"""Screen heights a second that full displacement moves the trail over a full step of brightness."""
+DISPLACE_REACH = 0.012
+"""Screen heights between the samples of that step."""
+
+PICTURES = ("", "FADE", "FEEDBACK", "FADE FEEDBACK", "FADE FEEDBACK DISPLACE")
+FINISHES = ("", "BLOOM", "BLOOM CHROMA", "BLOOM LIMIT", "BLOOM CHROMA GAMMA", "BLOOM CHROMA GAMMA KALEIDO LIMIT")
+
+
+@dataclass(slots=True)
+class Motion:
+    """What adds up over the frames besides the pixels."""
+
+    kaleido_turn: float = 0.0
+    strobe_phase: float = 0.0
+    strobing: bool = False
+    trail_seen: float = -math.inf
+    trail_empty: bool = True
+    clear: int = 0
+
+    def step(self, values: ParamValues, delta: float) -> None:
+        """Move on by ``delta`` s."""
+        self.kaleido_turn = (self.kaleido_turn + values["kaleido.rotate"] * delta) % 1.0
+        # A strobe begins with its flash, in the frame in which it is switched on.
+        was, self.strobing = self.strobing, values["strobe.amount"] > 0.0
+        self.strobe_phase = (self.strobe_phase + values["strobe.rate"] * delta) % 1.0 if was else 0.0
+
+
+@dataclass(slots=True)
+class Finish:
+    """All that the last finish pass was given, kept so that a frozen picture can be drawn again exactly."""
+
+    features: tuple[str, ...] = ()
+    textures: dict[str, moderngl.Texture] = field(default_factory=dict)
+    values: dict[str, UniformValue] = field(default_factory=dict)
+
+
+class Compositor:
+    """Draws the programme. All calls belong to the thread on which ``ctx`` is current.
+
+    What decides a pixel is in the control state and the frame, so live and offline make the same call.
+
+    Attributes:
+        programme: framebuffer of the last picture, RGBA8 in sRGB code; :meth:`resize` replaces it.
+        flash_limit: keep below three flashes a second; on unless switched off.
+    """
+
+    def __init__(self, ctx: moderngl.Context, size: tuple[int, int], shaders: Path, *, hot_reload: bool = True) -> None:
+        """Compile everything and draw it once, so that the show never waits for a compiler.
+
+        Args:
+            ctx: OpenGL 3.3 or newer.
+            size: (width, height) of the programme in px.
+            shaders: the folder that holds ``compositor/``.
+            hot_reload: watch the shader files; see :meth:`poll_reload`.
+        """
+        self.ctx = ctx
+        self.flash_limit = True
+        self._library = ShaderLibrary(ctx, shaders, hot_reload=hot_reload)
+        self._plain = plain_pass(ctx)
+        self._pictures = Variants(ctx, self._library, "compositor/picture.frag.glsl", PICTURES)
+        self._finishes = Variants(ctx, self._library, "compositor/finish.frag.glsl", FINISHES)
+        self._limiter = FlashLimiter(ctx, self._library)
+        self._bloom = Bloom(ctx, self._library, size)
+        self._source = SourceFrames(ctx)
+        self._motion = Motion()
+        self._finish: Finish | None = None
+        self._allocate(size)
+        self._warm()
+
+    def _allocate(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self._picture = Target(self.ctx, size)
+        self._trails = [Target(self.ctx, size), Target(self.ctx, size)]
+        self._both = [self.ctx.framebuffer([self._picture.texture, trail.texture]) for trail in self._trails]
+        self._output = Target(self.ctx, size, "f1")
+        self.programme = self._output.framebuffer
+
+    def _free(self) -> None:
+        for framebuffer in self._both:
+            framebuffer.release()
+        for target in (self._picture, *self._trails, self._output):
+            target.release()
+
+    def _warm(self) -> None:
+        self._pictures.warm(self._both[0])
+        self._finishes.warm(self.programme)
+        self._limiter.warm()
+        for target in (self._picture, *self._trails, self._output):
+            target.framebuffer.clear()
+
+    @property
+    def errors(self) -> tuple[ShaderError, ...]:
+        """Shader faults that stand; the last good programs are in use meanwhile."""
+        return self._library.errors
+
+    @property
+    def flash_amount(self) -> float:
+        """How much the flash limiter acts now, 0–1."""
+        return self._limiter.state.amount if self.flash_limit else 0.0
+
+    def poll_reload(self) -> bool:
+        """Take changed shader files over; cheap, to be called once a frame. Return True if a program was exchanged."""
+        return self._library.poll()
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Make the programme ``size`` (width, height) px; trails start anew."""
+        if size != self.size:
+            self._free()
+            self._allocate(size)
+            self._bloom.resize(size)
+            self._finish = None
+            self._motion.trail_empty = True
+
+    def render(self, control: ControlState, frame: Frame | None) -> moderngl.Texture:
+        """Draw the picture of ``control`` from the latest generator ``frame`` (``None`` before the first).
+
+        Returns the programme's texture, RGBA8 in sRGB code. :attr:`programme` is left bound.
+        """
+        self.ctx.enable_only(moderngl.NOTHING)
+        if control.values["out.freeze"] >= 0.5 and self._finish is not None:
+            self._hold(self._finish, control)
+            return self._output.texture
+        self._source.take(frame, control)
+        self._motion.step(control.values, control.time.delta)
+        if self._pictures.ready and self._finishes.ready:
+            self._draw_picture(control)
+            self._draw_finish(control)
+        else:
+            _, textures, values = self._source.bindings(control, self.size)
+            self._plain.draw(self.programme, textures, {**values, "master": _master(control.values)})
+        return self._output.texture
+
+    def _draw_picture(self, control: ControlState) -> None:
+        """Draw the source and the feedback, in linear light."""
+        values = control.values
+        fading, textures, uniforms = self._source.bindings(control, self.size)
+        features = ["FADE"] if fading else []
+        if not fading and values["feedback.displace"] > 0.0:
+            textures["previous"], uniforms["fade"] = textures["newest"], 1.0
+            uniforms["previous_from_screen"] = uniforms["newest_from_screen"]
+        target = self._picture.framebuffer
+        if self._trail_wanted(control):
+            self._trails.reverse()
+            self._both.reverse()
+            target = self._both[0]
+            features += ["FEEDBACK", "DISPLACE"] if values["feedback.displace"] > 0.0 else ["FEEDBACK"]
+            textures["trail"] = self._trails[1].texture
+            uniforms |= trail_uniforms(values, min(control.time.delta, LONGEST_STEP), self.size[0] / self.size[1])
+        self._smooth(moderngl.LINEAR)
+        self._pictures.pick(*features).draw(target, textures, uniforms)
+
+    def _trail_wanted(self, control: ControlState) -> bool:
+        """Tell whether the trail is to be drawn on; wipe it when asked to, and when it has not been seen for long."""
+        motion, now = self._motion, control.time.time
+        if control.values["feedback.mix"] > 0.0:
+            motion.trail_seen = now
+        wanted = now - motion.trail_seen <= TRAIL_MEMORY
+        if not motion.trail_empty and (control.clear != motion.clear or not wanted):
+            self._trails[0].framebuffer.clear()
+            motion.trail_empty = True
+        motion.clear = control.clear
+        if wanted:
+            motion.trail_empty = False
+        return wanted
+
+    def _draw_finish(self, control: ControlState) -> None:
+        """Draw everything from linear light to the programme."""
+        values = control.values
+        # Variants with more features than asked for get them at zero, but must have something to read.
+        textures = dict.fromkeys(("picture", "bloom", "now", "calm"), self._picture.texture)
+        features = []
+        uniforms = finish_uniforms(control, self._motion, self.size[0] / self.size[1])
+        if values["bloom.amount"] > 0.0 and self._bloom.ready:
+            features.append("BLOOM")
+            uniforms["bloom_amount"] = values["bloom.amount"]
+            textures["bloom"] = self._bloom.draw(
+                self._picture.texture, values["bloom.threshold"], values["bloom.radius"]
+            )
+        if values["kaleido.mix"] > 0.0:
+            features.append("KALEIDO")
+        if values["chroma.shift"] > 0.0:
+            features.append("CHROMA")
+        if values["grade.gamma"] != 1.0:
+            features.append("GAMMA")
+        master = _master(values)
+        if self.flash_limit and self._limiter.ready:
+            master = self._limiter.master(master, control.time.delta)
+            tag = (control.time.time, control.time.delta, _master(values))
+            self._limiter.watch(tuple(features), textures, uniforms, tag)
+            if self._limiter.state.amount > 0.0:
+                features.append("LIMIT")
+                textures |= self._limiter.textures()
+                uniforms["limit"] = self._limiter.state.amount
+        self._finish = Finish(tuple(features), textures, {**uniforms, "master": master})
+        self._show(self._finish)
+
+    def _show(self, finish: Finish) -> None:
+        """Run the finish pass."""
+        each = self._finishes.pick(*finish.features)
+        # A pixel that is read at its own place needs no filtering, which is what costs most on a software renderer.
+        self._smooth(moderngl.LINEAR if {"CHROMA", "KALEIDO"} & set(finish.features) else moderngl.NEAREST)
+        each.draw(self.programme, finish.textures, finish.values)
+
+    def _smooth(self, wanted: int) -> None:
+        if self._picture.texture.filter[0] != wanted:
+            self._picture.texture.filter = (wanted, wanted)
+
+    def _hold(self, finish: Finish, control: ControlState) -> None:
+        """Keep the picture; the master brightness still acts, so that a blackout works over a freeze."""
+        master = _master(control.values)
+        if master != finish.values["master"]:
+            finish.values["master"] = master
+            self._show(finish)
+        self.programme.use()
+
+    def release(self) -> None:
+        """Free everything that lives on the graphics card; the compositor is of no use afterwards."""
+        self._free()
+        self._source.release()
+        self._bloom.release()
+        self._limiter.release()
+        self._pictures.release()
+        self._finishes.release()
+        self._plain.release()
+        self._library.release()
+
+
+def _master(values: ParamValues) -> float:
+    return values["out.level"] * (1.0 - values["out.black"])
+
+
+def trail_uniforms(values: ParamValues, delta: float, aspect: float) -> dict[str, UniformValue]:
+    """Return the uniforms of ``trail.glsl`` for a step of ``delta`` s on a screen of ``aspect`` (width / height)."""
+    decay = 0.5 ** (delta / values["feedback.half_life"])
+    move = DISPLACE_SPEED * values["feedback.displace"] * delta
+    return {
+        "trail_from_screen": geometry.trail_motion(
+            aspect,
+            math.exp(values["feedback.zoom"] * delta),
+            values["feedback.rotate"] * delta,
+            (values["feedback.x"] * delta, values["feedback.y"] * delta),
+        ),
+        "trail_colour": colour.flat(decay * colour.hue_rotation(values["feedback.hue"] * delta)),
+        "trail_seen": values["feedback.mix"],
+        "frame_steps": 60.0 * delta,
+        "displace": (move / aspect, move),
+        "displace_reach": (DISPLACE_REACH / aspect, DISPLACE_REACH),
+    }
+
+
+def finish_uniforms(control: ControlState, motion: Motion, aspect: float) -> dict[str, UniformValue]:
+    """Return the uniforms of ``finish.frag.glsl`` but for the master brightness; bloom and the limiter are off."""
+    values = control.values
+    lit = 0.0 <= motion.strobe_phase < 0.5
+    strobe = values["strobe.amount"]
+    matrix, white = colour.grade(values, 0.5 * strobe if lit else 0.0)
+    return {
+        "aspect": aspect,
+        "colour": matrix,
+        "white": white,
+        "contrast": values["grade.contrast"],
+        "gamma": values["grade.gamma"],
+        "invert": values["grade.invert"],
+        "vignette": values["vignette.amount"],
+        "grain": values["grain.amount"],
+        "grain_seed": int(control.time.time * GRAIN_RATE) & 0xFFFFFFFF,
+        "dither_seed": control.time.index & 0xFFFFFFFF,
+        "strobe": 1.0 if lit else 1.0 - strobe,
+        "flash": values["out.flash"],
+        "bloom_amount": 0.0,
+        "limit": 0.0,
+        "chroma": values["chroma.shift"],
+        "kaleido_sector": math.pi / values["kaleido.segments"],
+        "kaleido_turn": math.tau * motion.kaleido_turn,
+        "kaleido_mix": values["kaleido.mix"],
+    }
