@@ -1,0 +1,212 @@
+"""Real parts for the hands: a JACK server of our own and a MIDI controller in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vjengine.core.clock import LiveClock
+from vjengine.core.events import Event
+from vjengine.core.exchange import EventQueue
+
+CONTROLLER = textwrap.dedent(
+    """
+    import sys, time, rtmidi
+    out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=sys.argv[1])
+    out.open_virtual_port("out")
+    print("ready", flush=True)
+    for line in sys.stdin:
+        word, *rest = line.split()
+        if word == "ramp":                       # ramp COUNT PER_SECOND: a fader moved, then note 1 as the end mark
+            count, rate = int(rest[0]), float(rest[1])
+            start = time.perf_counter()
+            for i in range(count):
+                while time.perf_counter() < start + i / rate:
+                    time.sleep(0.0002)
+                out.send_message([0x90, i % 128, 1 + i % 127])
+        else:
+            out.send_message([int(byte, 16) for byte in (word, *rest)])
+        print("sent", flush=True)
+    """
+)
+
+
+class Jack:
+    """A private JACK server with a dummy device. Stopped by SIGTERM it gives its slot in the registry back."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.env = {
+            "JACK_DEFAULT_SERVER": name,
+            "JACK_NO_AUDIO_RESERVATION": "1",
+            "JACK_NO_START_SERVER": "1",
+            "MIDO_BACKEND": "mido.backends.rtmidi/UNIX_JACK",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = ["jackd", "-n", self.name, "--no-realtime", "-d", "dummy", "-r", "48000", "-p", "128"]
+        self.process = subprocess.Popen(
+            [*command, "-C", "0", "-P", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.env},
+        )
+        wait = subprocess.run(
+            ["jack_wait", "-s", self.name, "-w", "-t", "20"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.env},
+            timeout=30,
+        )
+        if wait.returncode or self.process.poll() is not None:
+            self.stop()
+            pytest.skip("jackd does not start on this machine")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Controller:
+    """A MIDI controller: another process with a virtual output port ``NAME:out``."""
+
+    def __init__(self, name: str, jack: Jack) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CONTROLLER, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **jack.env},
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def send(self, command: str) -> None:
+        """Send one message in hexadecimal, or ``ramp COUNT PER_SECOND``."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "sent\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except OSError:
+                continue
+
+
+class Collector:
+    """Drains an event queue until something has been seen."""
+
+    def __init__(self, events: EventQueue) -> None:
+        self.queue = events
+        self.events: list[Event] = []
+
+    def until(self, seen: Callable[[list[Event]], object], timeout: float = 15.0) -> list[Event]:
+        """Collect until ``seen(all events so far)`` is true; fail after ``timeout`` s (a liveness limit)."""
+        end = time.monotonic() + timeout
+        while True:
+            self.events.extend(self.queue.drain())
+            if seen(self.events):
+                return self.events
+            assert time.monotonic() < end, f"not seen within {timeout} s; got {self.events[-20:]}"
+            time.sleep(0.005)
+
+    def clear(self) -> None:
+        self.queue.drain()
+        self.events.clear()
+
+
+@pytest.fixture
+def clock() -> LiveClock:
+    return LiveClock()
+
+
+@pytest.fixture
+def events() -> EventQueue:
+    return EventQueue()
+
+
+@pytest.fixture
+def collector(events: EventQueue) -> Collector:
+    return Collector(events)
+
+
+def _need_jack() -> None:
+    pytest.importorskip("rtmidi", reason="python-rtmidi is not installed (it has no wheel for Python 3.13)")
+    for tool in ("jackd", "jack_wait"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed (apt-get install jackd2)")
+
+
+@pytest.fixture(scope="module")
+def shared_jack() -> Iterator[Jack]:
+    """One server for the tests that leave it alone."""
+    _need_jack()
+    server = Jack(f"vjshared{os.getpid()}")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def jack(shared_jack: Jack, monkeypatch: pytest.MonkeyPatch) -> Jack:
+    """The module's JACK server, put into the environment."""
+    for key, value in shared_jack.env.items():
+        monkeypatch.setenv(key, value)
+    return shared_jack
+
+
+@pytest.fixture
+def own_jack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jack]:
+    """A JACK server that the test may kill, put into the environment; it is running."""
+    _need_jack()
+    server = Jack(f"vjown{os.getpid()}")
+    for key, value in server.env.items():
+        monkeypatch.setenv(key, value)
+    server.start()
+    yield server
+    if server.process is not None and server.process.poll() is not None and server.process.returncode < 0:
+        server.start()  # a killed server keeps one of the machine's eight slots until its name starts again
+    server.stop()
+
+
+@pytest.fixture
+def controller(request: pytest.FixtureRequest) -> Iterator[Callable[..., Controller]]:
+    """Start controllers by name, on the module's server unless told another; they are killed at the end."""
+    started: list[Controller] = []
+    if "own_jack" not in request.fixturenames:
+        request.getfixturevalue("jack")
+
+    def start(name: str, server: Jack | None = None) -> Controller:
+        started.append(Controller(name, server or request.getfixturevalue("jack")))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()

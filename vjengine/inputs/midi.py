@@ -1,0 +1,287 @@
+"""MIDI controllers: heard by a process of their own, connected by name as they come and go, turned into core events.
+
+:mod:`vjengine.inputs.midi_worker` says why there is a process. :class:`MidiInput` keeps it alive: whatever happens to
+the MIDI system costs a moment of MIDI, never the show. When a controller vanishes, what it held is let go.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from vjengine.core.clock import Clock, LiveClock
+from vjengine.core.events import StatusChanged
+from vjengine.core.exchange import EventQueue
+from vjengine.errors import InputError, MissingDependency
+from vjengine.inputs.midi_map import MidiMap
+from vjengine.inputs.midi_reader import MidiReader
+
+log = logging.getLogger(__name__)
+
+SILENT_TOO_LONG = 4.0
+"""A MIDI process without a heartbeat for this long (s) hangs and is replaced."""
+BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""s to wait before the MIDI process is started again, the last for good."""
+_RAW = LiveClock(0.0)
+
+
+def missing_rtmidi() -> MissingDependency:
+    """Return the error that says how to get python-rtmidi on this Python."""
+    remedy = "pip install 'python-rtmidi>=1.5.8'"
+    if sys.version_info >= (3, 13):
+        remedy += " (it has no ready-made wheel for this Python: use Python 3.12, or install a C++ compiler first)"
+    return MissingDependency("MIDI (python-rtmidi)", remedy)
+
+
+def _spawn(options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start the MIDI process."""
+    package_home = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (package_home, os.environ.get("PYTHONPATH", ""))))
+    return subprocess.Popen(
+        [sys.executable, "-m", "vjengine.inputs.midi_worker", json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # MIDI libraries write riddles to the terminal; what matters comes through the pipe.
+        stderr=None if log.isEnabledFor(logging.DEBUG) else subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def _lines(pipe: IO[bytes]) -> Any:
+    """Yield the messages of a MIDI process until it ends; a line torn by its death is left out."""
+    for line in pipe:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def list_midi_inputs(api: str = "", timeout: float = 5.0) -> tuple[str, ...]:
+    """Return the names of all MIDI inputs of this machine.
+
+    Args:
+        api: MIDI system to ask; see :class:`MidiInput`.
+        timeout: s after which a MIDI system that does not answer is given up.
+
+    Raises:
+        MissingDependency: python-rtmidi is not installed.
+        InputError: there is no MIDI system, or it does not answer.
+    """
+    if importlib.util.find_spec("rtmidi") is None:
+        raise missing_rtmidi()
+    child = _spawn({"ports": ["\0"], "api": api, "poll": 1.0})
+    watchdog = threading.Timer(timeout, child.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        assert child.stdout is not None
+        for kind, *rest in _lines(child.stdout):
+            if kind == "ports":
+                return tuple(rest[1])
+            if kind == "missing":
+                raise missing_rtmidi()
+            if kind != "alive":
+                raise InputError(f"MIDI inputs cannot be listed: {rest[0]}")
+        raise InputError(f"MIDI inputs cannot be listed: the MIDI system did not answer within {timeout:g} s")
+    finally:
+        watchdog.cancel()
+        _end(child, 0.5)
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _end(child: subprocess.Popen[bytes], timeout: float) -> None:
+    """Hang up on a MIDI process; kill it if it does not end within ``timeout`` s."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        child.stdin.close()
+    except OSError:
+        log.debug("the MIDI process had already hung up")
+    try:
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+class MidiInput:
+    """All MIDI inputs, or those named.
+
+    Args:
+        mapping: what keys and faders do.
+        clock: session clock; events carry the time at which the message arrived in the MIDI process.
+        events: where the events go.
+        ports: substrings of port names, any case; empty takes every input except the system's through ports.
+        poll_interval: s between two looks for controllers that came or went.
+        api: MIDI system: ``ALSA``, ``JACK``, …; empty takes what the environment variable ``MIDO_BACKEND`` names
+            (``mido.backends.rtmidi/UNIX_JACK``), else the platform's own, else JACK.
+
+    Attributes:
+        connected: names of the ports heard now.
+        received: messages so far; ``malformed``: those that were no MIDI; ``restarts``: MIDI processes that were
+            replaced.
+    """
+
+    def __init__(
+        self,
+        mapping: MidiMap,
+        clock: Clock,
+        events: EventQueue,
+        *,
+        ports: Sequence[str] = (),
+        poll_interval: float = 0.25,
+        api: str = "",
+    ) -> None:
+        self._mapping = mapping
+        self._clock = clock
+        self._events = events
+        self._wanted = tuple(ports)
+        self._options = {"ports": list(ports), "api": api, "poll": poll_interval}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._readers: dict[str, MidiReader] = {}
+        self._heard = 0.0
+        self._ever: set[str] = set()
+        self.connected: tuple[str, ...] = ()
+        self.received = 0
+        self.malformed = 0
+        self.restarts = 0
+
+    def start(self) -> None:
+        """Start listening. Never raises for want of MIDI: a StatusChanged says so and the show goes on."""
+        if self._thread is not None:
+            return
+        if importlib.util.find_spec("rtmidi") is None:
+            self._say("error", str(missing_rtmidi()))
+            return
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._supervise, name="midi", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """Let go of what is held, end the MIDI process and return within about ``timeout`` s."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout + 0.5)
+            self._thread = None
+
+    # ------------------------------------------------------------ the supervising thread
+
+    def _supervise(self) -> None:
+        attempt = 0
+        while not self._stop.is_set():
+            started = self._clock.now()
+            try:
+                reason = self._one_life()
+            except OSError as error:
+                reason = f"the MIDI process cannot be started: {error}"
+            self._drop_ports(())
+            if self._stop.is_set() or reason == "":
+                return
+            attempt = 0 if self._clock.now() - started > 10.0 else attempt + 1
+            self.restarts += 1
+            self._say("warn", f"{reason}; trying again")
+            self._stop.wait(BACK_OFF[min(attempt, len(BACK_OFF) - 1)])
+
+    def _one_life(self) -> str:
+        """Run one MIDI process to its end; return why it ended, or ``""`` if there is no use in another."""
+        child = self._child = _spawn(self._options)
+        self._heard = self._clock.now()
+        told: list[str | None] = [None]
+        reader = threading.Thread(target=self._listen, args=(child, told), name="midi-reader", daemon=True)
+        reader.start()
+        hung = False
+        while reader.is_alive() and not self._stop.is_set():
+            if self._clock.now() - self._heard > SILENT_TOO_LONG:
+                hung = True
+                child.kill()
+                break
+            # Wakes at once when asked to stop, and soon enough after the process ended.
+            self._stop.wait(0.1)
+        _end(child, 0.5)
+        reader.join(1.0)
+        if child.stdout is not None and not reader.is_alive():
+            child.stdout.close()
+        if hung:
+            return "the MIDI system does not answer"
+        return told[0] if told[0] is not None else f"the MIDI process ended (status {child.returncode})"
+
+    # ------------------------------------------------------------ the reading thread
+
+    def _listen(self, child: subprocess.Popen[bytes], told: list[str | None]) -> None:
+        assert child.stdout is not None
+        for kind, *rest in _lines(child.stdout):
+            self._heard = self._clock.now()
+            if kind == "midi":
+                self._message(*rest)
+            elif kind == "ports":
+                self._set_ports(*rest)
+            elif kind == "none":
+                self._say("warn", f"no MIDI here: {rest[0]}. The show goes on; MIDI joins in when it appears")
+            elif kind == "missing":
+                self._say("error", str(missing_rtmidi()))
+                told[0] = ""
+            elif kind in ("lost", "fault"):
+                log.log(logging.ERROR if kind == "fault" else logging.DEBUG, "MIDI process: %s", rest[0])
+                told[0] = rest[0].strip().splitlines()[-1]
+
+    def _message(self, stamp: float, port: str, data: list[int]) -> None:
+        self.received += 1
+        # Both processes read the machine's one monotonic counter, so the pipe's delay can be taken off.
+        time = self._clock.now() - min(1.0, max(0.0, _RAW.now() - stamp))
+        reader = self._readers.get(port)
+        if reader is None:
+            reader = self._readers[port] = MidiReader(self._mapping, f"midi:{_short(port)}")
+        try:
+            events = reader.read(data, time)
+        except ValueError as error:
+            self.malformed += 1
+            if self.malformed == 1:
+                log.warning("%s sent something that is not MIDI (%s); counting from here on", port, error)
+            return
+        for event in events:
+            self._events.put(event)
+
+    def _set_ports(self, connected: list[str], available: list[str]) -> None:
+        self._drop_ports(connected)
+        self.connected = tuple(connected)
+        missing = [name for name in self._wanted if not any(name.lower() in port.lower() for port in connected)]
+        here = {_short(name) for name in connected}
+        gone = sorted(self._ever - here)
+        self._ever |= here
+        if missing:
+            there = ", ".join(available) or "none at all"
+            self._say("warn", f"waiting for MIDI input {', '.join(missing)}; there is: {there}")
+        elif gone:
+            self._say("warn", f"{', '.join(gone)} is gone; it is taken up again when it comes back")
+        else:
+            self._say("ok", ", ".join(sorted(here)) or "no controller yet")
+
+    def _drop_ports(self, connected: Sequence[str]) -> None:
+        """Let go of what ports outside ``connected`` hold."""
+        for name in [name for name in self._readers if name not in connected]:
+            for event in self._readers.pop(name).release_all(self._clock.now()):
+                self._events.put(event)
+        self.connected = tuple(name for name in self.connected if name in connected)
+
+    def _say(self, level: Literal["ok", "warn", "error"], message: str) -> None:
+        log.log(logging.INFO if level == "ok" else logging.WARNING, "%s", message)
+        self._events.put(
+            StatusChanged(time=self._clock.now(), source="midi", component="midi", level=level, message=message)
+        )
+
+
+def _short(port: str) -> str:
+    """Return a port's name as a performer knows it: the part before ALSA's and JACK's first colon."""
+    return port.partition(":")[0] or port
