@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +24,38 @@ PAGES: tuple[Page, ...] = ("full", "show", "off")
 """``full`` has every panel, ``show`` only tempo, alerts, macros and the look, ``off`` nothing."""
 
 
+@dataclass(slots=True)
+class _Slot:
+    """A panel and what it wrote last.
+
+    Attributes:
+        back, front: its quads below and above the meters.
+        written: session time (s) of the last look at its words; ``None`` before the first.
+        words: what they were.
+    """
+
+    panel: Panel
+    back: QuadBatch
+    front: QuadBatch
+    written: float | None = None
+    words: Hashable = None
+
+    def refresh(self, data: HudData, now: float) -> None:
+        """Write the panel anew if its words have changed."""
+        words = self.panel.words(data)
+        if self.written is None or words != self.words:
+            self.back.clear()
+            self.front.clear()
+            self.panel.build(self.back, self.front, data)
+            self.words = words
+        self.written = now
+
+
 class Hud:
     """Draws a :class:`HudData` over a picture with one draw call.
 
-    Words are written anew twenty times a second, meters every frame. The HUD fits itself to the size of the target.
+    Words are written anew at most twenty times a second, a few panels a frame so that no frame pays for all of them;
+    meters move every frame. The HUD fits itself to the size of the target.
 
     Args:
         ctx: the GL context.
@@ -48,10 +79,10 @@ class Hud:
         self._layout = HudLayout.of(size, 0)
         self._atlas = GlyphAtlas(self._layout.style.type_sizes)
         self._renderer = QuadRenderer(ctx, shaders, self._atlas)
-        self._layers = tuple(QuadBatch(self._atlas) for _ in range(3))
-        self._panels: list[Panel] = []
+        self._live = QuadBatch(self._atlas)
+        self._slots: list[_Slot] = []
         self._arranged: tuple[Size, int, Page] | None = None
-        self._written = 0.0
+        self._last = 0.0
 
     def cycle(self) -> Page:
         """Go on to the next page and return it."""
@@ -65,22 +96,26 @@ class Hud:
             return
         now = data.control.time.time
         wanted = ((target.width, target.height), len(data.control.macros), self.page)
-        back, live, front = self._layers
         if wanted != self._arranged:
             self._arrange(*wanted)
-            back, live, front = self._layers
-        # A clock that jumps back (a new run) must not leave old words standing.
-        if self._arranged is None or not 0.0 <= now - self._written < self.WORDS_EVERY:
-            back.clear()
-            front.clear()
-            for panel in self._panels:
-                panel.build(back, front, data)
-            self._written, self._arranged = now, wanted
-        live.clear()
-        for panel in self._panels:
-            panel.live(live, data)
-        if self._renderer.draw(target, self._layers):
-            self.draw_calls = 1
+        for slot in self._due(now):
+            slot.refresh(data, now)
+        self._live.clear()
+        for slot in self._slots:
+            slot.panel.live(self._live, data)
+        layers = [*(slot.back for slot in self._slots), self._live, *(slot.front for slot in self._slots)]
+        self.draw_calls = 1 if self._renderer.draw(target, layers) else 0
+
+    def _due(self, now: float) -> list[_Slot]:
+        """Return the panels to look at in this frame: the longest unread first, new ones all at once."""
+        elapsed, self._last = now - self._last, now
+        if elapsed < 0.0:
+            # The clock jumped back: a new run. Old words must not stand until it has caught up.
+            return list(self._slots)
+        ages = [(math.inf if slot.written is None else now - slot.written, slot) for slot in self._slots]
+        due = sorted((pair for pair in ages if pair[0] >= self.WORDS_EVERY - elapsed / 2), key=lambda pair: -pair[0])
+        share = math.ceil(len(self._slots) * min(1.0, elapsed / self.WORDS_EVERY))
+        return [slot for place, (age, slot) in enumerate(due) if place < share or age == math.inf]
 
     def _arrange(self, size: Size, macros: int, page: Page) -> None:
         layout = HudLayout.of(size, macros)
@@ -88,8 +123,8 @@ class Hud:
         if style.type_sizes != self._atlas.sizes:
             self._atlas = GlyphAtlas(style.type_sizes)
             self._renderer.use_atlas(self._atlas)
-            self._layers = tuple(QuadBatch(self._atlas) for _ in range(3))
-        self._layout, self._arranged = layout, None
+            self._live = QuadBatch(self._atlas)
+        self._layout, self._arranged = layout, (size, macros, page)
         panels: list[Panel] = []
         if layout.left:
             panels += self._left(layout.left, page)
@@ -101,7 +136,7 @@ class Hud:
             panels.append(MacroPanel(style, layout.macros, layout.grid))
         if layout.hints:
             panels.append(HintLine(style, layout.hints))
-        self._panels = panels
+        self._slots = [_Slot(panel, QuadBatch(self._atlas, 64), QuadBatch(self._atlas, 128)) for panel in panels]
 
     def _left(self, column: Rect, page: Page) -> list[Panel]:
         style = self._layout.style

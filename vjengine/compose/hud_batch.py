@@ -21,6 +21,7 @@ Align = Literal["left", "right", "centre"]
 _FIELDS = 12  # x y w h | u v | r g b a | radius stroke
 _ROW = struct.Struct(f"{_FIELDS}f")
 _GLYPH = (-1.0, 0.0)
+_PLACED_KEPT = 2048
 
 
 class QuadBatch:
@@ -29,6 +30,8 @@ class QuadBatch:
     def __init__(self, atlas: GlyphAtlas, capacity: int = 512) -> None:
         self.atlas = atlas
         self.count = 0
+        # Most lines stand where they stood last time: those are copied, not set anew.
+        self._placed: dict[tuple[float, float, str, str, Colour, Align], tuple[Floats, int]] = {}
         self._bytes = bytearray(capacity * _ROW.size)
         self._rows: Floats = np.frombuffer(self._bytes, dtype=np.float32).reshape(-1, _FIELDS)
 
@@ -61,18 +64,29 @@ class QuadBatch:
 
     def text(self, x: float, y: float, text: str, size: str, colour: Colour, align: Align = "left") -> int:
         """Add a line of text whose baseline starts, ends or is centred at ``x``, ``y``; return its width in px."""
+        key = (x, y, text, size, colour, align)
+        placed = self._placed.get(key)
+        if placed is None:
+            if len(self._placed) >= _PLACED_KEPT:
+                self._placed.clear()
+            placed = self._placed[key] = self._place(x, y, text, size, colour, align)
+        rows, width = placed
+        start = self._reserve(len(rows))
+        self._rows[start : self.count] = rows
+        return width
+
+    def _place(self, x: float, y: float, text: str, size: str, colour: Colour, align: Align) -> tuple[Floats, int]:
         run = self.atlas.run(text, size)
         if align != "left":
             x -= run.width if align == "right" else run.width / 2
-        start = self._reserve(len(run.quads))
-        rows = self._rows[start : self.count]
+        rows = np.empty((len(run.quads), _FIELDS), dtype=np.float32)
         rows[:, :6] = run.quads
         rows[:, 6:10] = colour
         rows[:, 10:] = _GLYPH
         # Glyphs stand on whole pixels to stay sharp.
         rows[:, 0] += round(x)
         rows[:, 1] += round(y)
-        return run.width
+        return rows, run.width
 
     def _reserve(self, n: int) -> int:
         if self.count + n > len(self._rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from vjengine.compose.hud_batch import Colour, QuadBatch
@@ -62,6 +63,13 @@ class MacroPanel:
     def __init__(self, style: Style, rect: Rect, grid: ChipGrid) -> None:
         self.style, self.rect, self.grid = style, rect, grid
         self._chips: list[_Chip] = []
+
+    def words(self, data: HudData) -> Hashable:
+        """The macros there are and how each stands."""
+        states = data.control.macros.items()
+        return id(data.macros), tuple(
+            (name, s.armed, s.held_down, round(100 * unit(s.requested)), s.envelope > 0.0) for name, s in states
+        )
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the chips and their words."""
@@ -152,6 +160,10 @@ class ParamPanel:
         self._targets: dict[str, float] = {}
         self._touched: list[str] = []
 
+    def words(self, data: HudData) -> Hashable:
+        """Everything: modulated parameters change with every frame."""
+        return data.control.time
+
     def moved(self, data: HudData) -> list[str]:
         """Return the names of the parameters to show, in order."""
         control, book = data.control, data.macros
@@ -207,6 +219,10 @@ class HintLine:
 
     def __init__(self, style: Style, rect: Rect) -> None:
         self.style, self.rect = style, rect
+
+    def words(self, data: HudData) -> Hashable:
+        """The look and the hints."""
+        return data.control.look.name, data.look_names, data.hints
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import Protocol
 
 import numpy as np
@@ -29,8 +30,12 @@ from vjengine.compose.text import MIDDLE_DOT, Floats
 class Panel(Protocol):
     """A part of the HUD.
 
-    ``build`` writes all that changes seldom, a few times a second; ``live`` writes the meters, every frame.
+    ``build`` writes all that changes seldom, at most a few times a second and only if ``words`` differs from last
+    time; ``live`` writes the meters, every frame.
     """
+
+    def words(self, data: HudData) -> Hashable:
+        """Return everything that ``build`` writes depends on, cheaply."""
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write backgrounds to ``back`` and text to ``front``."""
@@ -75,6 +80,13 @@ class TempoPanel:
         """Return the height it needs, px."""
         beats = max(6, round(0.26 * style.huge))
         return 2 * style.pad + round(0.76 * style.huge) + 2 * style.gap + beats + 2 * style.hair + style.line
+
+    def words(self, data: HudData) -> Hashable:
+        """Tempo, place in the bar and confidence as they are shown."""
+        clock, control = data.control.features.beat, data.control
+        place = int(unit(control.bar_phase) * clock.beats_per_bar)
+        tempo, sure = round(clock.tempo, 1), round(100 * unit(clock.confidence))
+        return tempo, sure, place, clock.beats_per_bar, control.beat_running, control.features.silent
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the tempo and the confidence."""
@@ -146,6 +158,11 @@ class AudioPanel:
         """Return the height it needs, px."""
         return 2 * style.pad + cls._meter_height(style) + 4 * style.line
 
+    def words(self, data: HudData) -> Hashable:
+        """Device, gain and gate."""
+        features = data.control.features
+        return data.audio_name, data.control.status.get("audio"), decibels(features.gain_db), features.silent
+
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the heading, the meters' troughs and labels, gain and gate."""
         pen, style, features = Pen(self.style, self.rect, back, front), self.style, data.control.features
@@ -207,6 +224,10 @@ class OutputPanel:
     def height(cls, style: Style) -> float:
         """Return the height it needs, px."""
         return 2 * style.pad + cls._graph_height(style) + round((1.5 + 0.25 + 8) * style.line)
+
+    def words(self, data: HudData) -> Hashable:
+        """Everything: some figure here changes with nearly every frame."""
+        return data.control.time
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the figures."""
@@ -285,6 +306,10 @@ class AlertPanel:
         ]
         errors = [line for line in lines if line[0] == RED]
         return errors + [(RED, "SHADER", text, "") for text in data.shader_errors] + lines[len(errors) :]
+
+    def words(self, data: HudData) -> Hashable:
+        """The lines as they are shown."""
+        return tuple(self.lines(data))
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the lines; those without room are counted in the last one."""

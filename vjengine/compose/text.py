@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,7 +106,8 @@ class GlyphAtlas:
         self.sizes = dict(sizes)
         self.ascents: dict[str, int] = {}
         self._glyphs: dict[str, dict[str, _Glyph]] = {}
-        self._runs: OrderedDict[tuple[str, str], TextRun] = OrderedDict()
+        self._runs: dict[tuple[str, str], TextRun] = {}
+        self._fitted: dict[tuple[str, str, float], str] = {}
         self._masks: list[tuple[int, int, npt.NDArray[np.uint8]]] = []
         self._pen_x = self._pen_y = self._shelf = 0
         for name, pixels in self.sizes.items():
@@ -165,6 +165,15 @@ class GlyphAtlas:
 
     def fit(self, text: str, size: str, limit: float) -> str:
         """Return ``text`` shortened with an ellipsis so that it is at most ``limit`` px wide; empty if nothing fits."""
+        key = (text, size, limit)
+        fitted = self._fitted.get(key)
+        if fitted is None:
+            if len(self._fitted) >= _RUNS_KEPT:
+                self._fitted.clear()
+            fitted = self._fitted[key] = self._shorten(text, size, limit)
+        return fitted
+
+    def _shorten(self, text: str, size: str, limit: float) -> str:
         text = drawable(text)
         if self.width(text, size) <= limit:
             return text
@@ -181,12 +190,16 @@ class GlyphAtlas:
         return text[:kept].rstrip() + ELLIPSIS
 
     def run(self, text: str, size: str) -> TextRun:
-        """Return the quads of ``text``; the latest thousand lines are remembered."""
+        """Return the quads of ``text``; up to a thousand lines are remembered."""
         key = (text, size)
         found = self._runs.get(key)
-        if found is not None:
-            self._runs.move_to_end(key)
-            return found
+        if found is None:
+            if len(self._runs) >= _RUNS_KEPT:
+                self._runs.clear()
+            found = self._runs[key] = self._set(text, size)
+        return found
+
+    def _set(self, text: str, size: str) -> TextRun:
         glyphs = self._glyphs[size]
         quads, pen = [], 0
         for character in drawable(text):
@@ -195,8 +208,4 @@ class GlyphAtlas:
             if rest[1] > 0:
                 quads.append((pen + left, *rest))
             pen += glyph.advance
-        run = TextRun(np.array(quads, dtype=np.float32).reshape(-1, 6), pen)
-        self._runs[key] = run
-        if len(self._runs) > _RUNS_KEPT:
-            self._runs.popitem(last=False)
-        return run
+        return TextRun(np.array(quads, dtype=np.float32).reshape(-1, 6), pen)
