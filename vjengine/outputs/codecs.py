@@ -1,0 +1,84 @@
+"""Which video encoder there is on this machine, and how each is set up."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from typing import Any
+
+from vjengine.errors import MissingDependency, RecordError
+
+
+def load_av() -> Any:
+    """Return the ``av`` module, imported when the first recording starts.
+
+    Raises:
+        MissingDependency: if it is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependency("PyAV (video encoding)", "pip install av") from error
+    return av
+
+
+def configure_video(context: Any, size: tuple[int, int], fps: Fraction) -> None:
+    """Set what does not depend on the encoder: size, rate, colours; no reordering, a key frame every 2 s."""
+    context.width, context.height = size
+    context.pix_fmt = "yuv420p"
+    context.framerate = fps
+    context.time_base = 1 / fps
+    context.gop_size = max(1, round(2 * fps))
+    context.max_b_frames = 0  # nothing is reordered, so no player can get the start of the picture wrong
+    # AVCOL_*_BT709 and AVCOL_RANGE_MPEG
+    context.color_range = context.colorspace = context.color_primaries = context.color_trc = 1
+
+
+def video_options(codec: str, crf: int, preset: str) -> dict[str, str]:
+    """Return an encoder's own options for constant quality ``crf``."""
+    if codec == "libx264":
+        return {"crf": str(crf), "preset": preset}
+    if codec == "h264_nvenc":
+        return {"rc": "vbr", "cq": str(crf), "b": "0", "preset": "p4"}
+    return {}
+
+
+def choose_codec(codec: str, size: tuple[int, int], fps: Fraction) -> str:
+    """Return the encoder to use; ``"auto"`` tries the graphics card by really opening it, then x264.
+
+    Data-centre cards have the driver but no encoder, so being listed means nothing.
+
+    Raises:
+        RecordError: if the named encoder cannot be opened here.
+    """
+    av = load_av()
+    if codec == "auto":
+        return "h264_nvenc" if _opens(av, "h264_nvenc", size, fps) is None else "libx264"
+    fault = _opens(av, codec, size, fps)
+    if fault is not None:
+        raise RecordError(f"the encoder {codec!r} does not open for {size[0]}x{size[1]}: {fault}; use codec 'auto'")
+    return codec
+
+
+def _opens(av: Any, codec: str, size: tuple[int, int], fps: Fraction) -> str | None:
+    """Return None if the encoder opens, else why not."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.PANIC)  # a missing card is no news
+    try:
+        context = av.CodecContext.create(codec, "w")
+        configure_video(context, size, fps)
+        context.options = video_options(codec, 18, "veryfast")
+        context.open()
+    except (av.FFmpegError, OSError, ValueError) as error:
+        return reason(error)
+    finally:
+        av.logging.set_level(level)
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """Return an operating-system or codec error in a few words."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, OSError) and isinstance(number, int) and 0 < number < 1000:
+        return os.strerror(number)
+    return " ".join(str(error).split())[:200] or type(error).__name__
