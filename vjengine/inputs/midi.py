@@ -152,6 +152,7 @@ class MidiInput:
         self._child: subprocess.Popen[bytes] | None = None
         self._readers: dict[str, MidiReader] = {}
         self._heard = 0.0
+        self._offset = _offset(clock)
         self._ever: set[str] = set()
         self.connected: tuple[str, ...] = ()
         self.received = 0
@@ -238,8 +239,7 @@ class MidiInput:
 
     def _message(self, stamp: float, port: str, data: list[int]) -> None:
         self.received += 1
-        # Both processes read the machine's one monotonic counter, so the pipe's delay can be taken off.
-        time = self._clock.now() - min(1.0, max(0.0, _RAW.now() - stamp))
+        time = self._session_time(stamp)
         reader = self._readers.get(port)
         if reader is None:
             reader = self._readers[port] = MidiReader(self._mapping, f"midi:{_short(port)}")
@@ -252,6 +252,13 @@ class MidiInput:
             return
         for event in events:
             self._events.put(event)
+
+    def _session_time(self, stamp: float) -> float:
+        """Return the session time of a reading of the machine's monotonic counter, which all processes share."""
+        now = self._clock.now()
+        time = min(now, stamp + self._offset)
+        # A clock that does not run with the counter cannot tell: then the message happened now.
+        return time if now - time < 1.0 else now
 
     def _set_ports(self, connected: list[str], available: list[str]) -> None:
         self._drop_ports(connected)
@@ -280,6 +287,15 @@ class MidiInput:
         self._events.put(
             StatusChanged(time=self._clock.now(), source="midi", component="midi", level=level, message=message)
         )
+
+
+def _offset(clock: Clock) -> float:
+    """Return s from the monotonic counter to session time, by the least disturbed of a few looks."""
+    looks = []
+    for _ in range(8):
+        before, now, after = _RAW.now(), clock.now(), _RAW.now()
+        looks.append((after - before, now - (before + after) / 2.0))
+    return min(looks)[1]
 
 
 def _short(port: str) -> str:

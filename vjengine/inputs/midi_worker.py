@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -160,6 +161,7 @@ class Ports:
             self._open[key] = port
 
     def _callback(self, event: tuple[list[int], float], name: str) -> None:
+        # JACK calls this inside its audio cycle: copy and leave.
         self._send(["midi", self._clock.now(), name, event[0]])
 
     def _close(self, port: Any) -> None:
@@ -183,20 +185,35 @@ class Ports:
             raise ServerLost("the JACK server is gone") from error
 
 
-def _sender() -> Send:
-    lock = threading.Lock()
-    out = sys.stdout.buffer
+class Outbox:
+    """Writes lines to standard output on a thread of its own, so that no MIDI callback ever waits for the parent."""
 
-    def send(line: list[Any]) -> None:
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
-        try:
-            with lock:
-                out.write(data)
-                out.flush()
-        except OSError:
-            os._exit(0)  # the parent is gone
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="midi-outbox", daemon=True)
+        self._thread.start()
 
-    return send
+    def put(self, line: list[Any]) -> None:
+        """Queue one line; never blocks."""
+        self._lines.put(line)
+
+    def finish(self) -> None:
+        """Write what is queued and return, after GRACE s at the latest."""
+        self._lines.put(None)
+        self._thread.join(GRACE)
+
+    def _write(self) -> None:
+        out = sys.stdout.buffer
+        while True:
+            line = self._lines.get()
+            if line is None:
+                return
+            try:
+                out.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+                if self._lines.empty():
+                    out.flush()
+            except OSError:
+                os._exit(0)  # the parent is gone
 
 
 def _hang_up(stop: threading.Event) -> None:
@@ -231,7 +248,8 @@ def main() -> None:
     """Run until standard input closes. The one argument is JSON: ``{"ports": […], "api": "", "poll": s}``."""
     # Ctrl-C reaches the whole process group; the parent decides when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    send = _sender()
+    outbox = Outbox()
+    send = outbox.put
     stop = threading.Event()
     threading.Thread(target=_hang_up, args=(stop,), name="midi-hang-up", daemon=True).start()
     try:
@@ -242,6 +260,7 @@ def main() -> None:
         send(["lost", str(error)])
     except Exception:  # noqa: BLE001 - the process's outermost guard: it reports and ends
         send(["fault", traceback.format_exc()])
+    outbox.finish()
     # Objects of a dead server must not even be garbage-collected, so leave without tidying up.
     os._exit(0)
 
