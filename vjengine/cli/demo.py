@@ -32,8 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Play and record the demo."""
-    from vjengine.compose.context import drawn_by_cpu
     from vjengine.engine.live import LiveEngine
+    from vjengine.engine.setup import drawn_by_cpu
 
     if args.output.suffix.lower() not in (".mp4", ".mkv", ".mov"):
         raise UsageError(f"-o {args.output}: the name must end in .mp4, .mov or .mkv")

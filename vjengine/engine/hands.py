@@ -22,7 +22,7 @@ from vjengine.inputs.midi import MidiInput
 from vjengine.inputs.midi_map import MidiMap
 from vjengine.inputs.osc import OscInput
 from vjengine.inputs.performance import PerformancePlayer, PerformanceWriter, load_performance
-from vjengine.outputs.window import KeyStroke
+from vjengine.outputs.keyboard import KeyStroke
 from vjengine.resources import resource_dir
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Hands:
             self._stack.close()
             raise
         if options.save_performance is not None:
-            self.writer = PerformanceWriter(options.save_performance)
+            self.writer = PerformanceWriter(options.save_performance, events)
             self._stack.callback(self.writer.close)
             say(f"writing what is played to {options.save_performance}")
 
@@ -100,13 +100,13 @@ class Hands:
     ) -> None:
         self._stack.close()
 
-    def strokes(self, strokes: Sequence[KeyStroke], now: float) -> None:
+    def strokes(self, strokes: Sequence[KeyStroke], now: float, state: ControlState) -> None:
         """Turn key strokes into events; those of :data:`LOCAL_KEYS` wait for :meth:`local_strokes`."""
         for stroke in strokes:
             if stroke.key in LOCAL_KEYS:
                 self._local.append(stroke)
                 continue
-            for event in self._keys.events(stroke.key, stroke.action, now):
+            for event in self._keys.events(stroke.key, stroke.action, now, state.macros):
                 self._events.put(event)
 
     def local_strokes(self) -> list[KeyStroke]:
@@ -114,10 +114,10 @@ class Hands:
         local, self._local = self._local, []
         return local
 
-    def advance(self, elapsed: float) -> None:
-        """Play the recorded performance up to ``elapsed`` s into the show."""
+    def advance(self, elapsed: float, started: float) -> None:
+        """Play the recorded performance up to ``elapsed`` s into the show, which ``started`` at that session time."""
         if self.player is not None:
-            self.player.advance(elapsed)
+            self.player.advance(elapsed, started)
 
     def remember(self, events: Iterable[Event], started: float) -> None:
         """Write what the performer did, timed from ``started`` (session s)."""

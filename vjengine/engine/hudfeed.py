@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from vjengine.compose.hud import HudData
-from vjengine.outputs.window import KeyStroke
+from vjengine.outputs.keyboard import KeyStroke
 
 if TYPE_CHECKING:
     from vjengine.engine.live import LiveEngine
@@ -49,6 +49,7 @@ class HudFeed:
             self._cpu = self._process.cpu_percent()
         return HudData(
             control=state,
+            macros=engine.show.macros,
             present_fps=stats.present_rate.per_second(now),
             present_p99_ms=self._p99,
             target_fps=engine.options.picture.fps,

@@ -24,7 +24,7 @@ from vjengine.engine.hudfeed import HudFeed
 from vjengine.engine.options import LiveOptions
 from vjengine.engine.recording import Recording
 from vjengine.engine.session import Session
-from vjengine.engine.setup import build_compositor, generator_spec, load_show, shader_dir
+from vjengine.engine.setup import build_compositor, generator_spec, load_show, shader_dir, software
 from vjengine.engine.stage import Stage
 from vjengine.engine.stats import RunStats, write_json
 from vjengine.generate.supervisor import GeneratorProcess
@@ -100,22 +100,23 @@ class LiveEngine:
         return self.stats
 
     def _build(self, stack: contextlib.ExitStack) -> None:
-        """Start all parts. What takes long and runs elsewhere (the worker process) starts first."""
+        """Start all parts; what takes long and runs elsewhere, the worker process, as early as can be."""
         options, clock = self.options, self.clock
         self.show = load_show(options.picture, self.events)
         self.hearing = Hearing(options, clock, self.features, self.commands, self.events)
-        self.generator = GeneratorProcess(
-            generator_spec(options.picture), clock, self.events, fps_cap=options.picture.generator_fps
-        )
+        self.stage = stack.enter_context(Stage(options, shader_dir(options.picture), clock, self.events))
+        spec = generator_spec(options.picture, by_cpu=software(self.stage.ctx))
+        self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=options.picture.generator_fps)
         stack.callback(self.generator.stop)
         self.generator.start()
-        self.stage = stack.enter_context(Stage(options, shader_dir(options.picture)))
         if self.stage.headless and not options.headless:
             self._say(f"{self.stage.reason}: drawing offscreen ({self.stage.ctx.info['GL_RENDERER']})")
         compositor = build_compositor(self.stage.ctx, options.picture)
         stack.callback(compositor.release)
         self.session = Session(self.show, options.picture.look, self.generator, compositor)
-        self.recording = stack.enter_context(Recording(options, self.events, self._say))
+        self.recording = stack.enter_context(
+            Recording(options, self.hearing.source.sample_rate, self.events, self._say)
+        )
         self.hearing.tap = self.recording.hear if options.record else None
         self.hands = stack.enter_context(Hands(options, self.show, self.session.control, clock, self.events, self._say))
         self.feed = OscFeed(options.osc_out, self.session.control, clock, self.events) if options.osc_out else None
@@ -138,7 +139,7 @@ class LiveEngine:
             began = clock.now()
             events = self._gather(began)
             # The picture drawn now is seen one slot later, so it is drawn for then.
-            time = latch.latch(slot.time + period)
+            time = latch.latch(slot.due + period)
             features = self.features.read()
             texture = self.session.advance(events, features, time)
             self.session.compositor.poll_reload()
@@ -159,10 +160,10 @@ class LiveEngine:
 
     def _gather(self, now: float) -> list[Event]:
         """Return what happened since the last frame; hand tempo corrections on to the analyser."""
-        self.hands.strokes(self.stage.poll(), now)
+        self.hands.strokes(self.stage.poll(), now, self.session.state)
         if self.stage.closed:
             self._stop.set()
-        self.hands.advance(now - self.stats.started)
+        self.hands.advance(now - self.stats.started, self.stats.started)
         events = self.events.drain()
         for event in events:
             if isinstance(event, TempoEvent):

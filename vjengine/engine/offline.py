@@ -144,7 +144,7 @@ class OfflineEngine:
         self,
         session: Session,
         recorder: Recorder,
-        readback: Readback,
+        readback: Readback[float],
         settings: AnalysisSettings,
         fps: Fraction,
         total: int,

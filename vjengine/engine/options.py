@@ -69,12 +69,12 @@ class PictureOptions:
     macros: Path | None = None
     shaders: Path | None = None
 
-    def frames_size(self) -> tuple[int, int]:
-        """Size of the generator's frames: as asked, else at most 768 px wide in the programme's shape."""
+    def frames_size(self, widest: int = 1024) -> tuple[int, int]:
+        """Size of the generator's frames: as asked, else at most ``widest`` px wide in the programme's shape."""
         if self.generator_size is not None:
             return self.generator_size
         width, height = self.size
-        scale = min(1.0, 768.0 / width)
+        scale = min(1.0, widest / width)
         return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
 
 

@@ -21,7 +21,7 @@ class Recording:
     The recording's zero is the first picture's time; sound from before it is cut.
     """
 
-    def __init__(self, options: LiveOptions, events: EventQueue, say: Callable[[str], None], rate: int = 48000) -> None:
+    def __init__(self, options: LiveOptions, rate: int, events: EventQueue, say: Callable[[str], None]) -> None:
         self._say = say
         self._zero: float | None = None
         self._rate = rate

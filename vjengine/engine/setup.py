@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vjengine.compose.compositor import Compositor
+from vjengine.compose.context import offscreen_context
 from vjengine.config import load_looks, load_macros
 from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue
+from vjengine.core.looks import Look
 from vjengine.core.show import Show
 from vjengine.engine.options import PictureOptions
 from vjengine.errors import UsageError
@@ -45,15 +47,37 @@ def load_show(options: PictureOptions, events: EventQueue | None = None) -> Show
     for fault in faults:
         if events is not None:
             events.put(StatusChanged(component="looks", level="warn", message=str(fault)))
+    if not looks:
+        # An empty folder of presets still plays: every parameter at its default.
+        looks = {"default": Look()}
     if options.look not in looks:
         raise UsageError(f"there is no look {options.look!r}; there are: {', '.join(looks)}")
     return Show(macros, looks)
 
 
-def generator_spec(options: PictureOptions, *, size: tuple[int, int] | None = None) -> GeneratorSpec:
-    """Return what the generator is built from."""
+def software(ctx: moderngl.Context) -> bool:
+    """True if ``ctx`` is drawn by the CPU."""
+    renderer = str(ctx.info["GL_RENDERER"]).lower()
+    return any(word in renderer for word in ("llvmpipe", "softpipe", "swiftshader", "software"))
+
+
+def drawn_by_cpu() -> bool:
+    """True if this machine has no GPU to draw with.
+
+    Raises:
+        DisplayError: if it cannot draw at all.
+    """
+    ctx = offscreen_context()
+    try:
+        return software(ctx)
+    finally:
+        ctx.release()
+
+
+def generator_spec(options: PictureOptions, *, by_cpu: bool = False) -> GeneratorSpec:
+    """Return what the generator is built from; ``by_cpu`` halves its default size, since one processor does it all."""
     name, settings = parse_generator(options.generator)
-    return GeneratorSpec(name, size or options.frames_size(), options.seed, settings)
+    return GeneratorSpec(name, options.frames_size(512 if by_cpu else 1024), options.seed, settings)
 
 
 def build_compositor(ctx: moderngl.Context, options: PictureOptions, *, hot_reload: bool = True) -> Compositor:

@@ -15,10 +15,14 @@ import numpy.typing as npt
 from vjengine.compose.context import offscreen_context
 from vjengine.compose.hud import Hud, HudData
 from vjengine.compose.readback import Readback
+from vjengine.core.clock import Clock
+from vjengine.core.events import StatusChanged
+from vjengine.core.exchange import EventQueue
 from vjengine.engine.options import LiveOptions
 from vjengine.errors import DisplayError
+from vjengine.outputs.keyboard import KeyStroke
 from vjengine.outputs.monitors import has_display, list_monitors
-from vjengine.outputs.window import KeyStroke, Window
+from vjengine.outputs.window import Window
 
 if TYPE_CHECKING:
     import moderngl
@@ -38,8 +42,9 @@ class Stage:
         reason: why there is none, in words; empty if there is one.
     """
 
-    def __init__(self, options: LiveOptions, shaders: Path) -> None:
+    def __init__(self, options: LiveOptions, shaders: Path, clock: Clock, events: EventQueue) -> None:
         self._options = options
+        self._clock, self._events = clock, events
         self._size = options.picture.size
         self._stack = ExitStack()
         self.programme: Window | None = None
@@ -61,7 +66,7 @@ class Stage:
             self._preview_texture = self.ctx.texture(self._size, 4)
             self._preview_target = self.ctx.framebuffer([self._preview_texture])
             self.hud = Hud(self.ctx, self._size, shaders)
-        self._readback: Readback | None = None
+        self._readback: Readback[float] | None = None
 
     def __enter__(self) -> Stage:
         return self
@@ -70,12 +75,6 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @property
-    def software(self) -> bool:
-        """True if the pictures are drawn by the CPU."""
-        renderer = str(self.ctx.info["GL_RENDERER"]).lower()
-        return any(word in renderer for word in ("llvmpipe", "softpipe", "swiftshader", "software"))
 
     def _wants_hud(self) -> bool:
         options = self._options
@@ -88,7 +87,15 @@ class Stage:
 
     def _open_windows(self) -> None:
         options = self._options
-        self.programme = Window("vjengine", self._size, monitor=options.display, fullscreen=options.fullscreen)
+        self.programme = Window(
+            "vjengine",
+            self._size,
+            monitor=options.display,
+            fullscreen=options.fullscreen,
+            vsync=options.vsync,
+            on_status=self._tell,
+            clock=self._clock,
+        )
         self._stack.callback(self.programme.close)
         self.ctx = self.programme.ctx
         if options.fullscreen and options.hud and len(list_monitors()) > 1:
@@ -97,6 +104,9 @@ class Stage:
                 self._stack.callback(self.preview.close)
             except DisplayError as error:
                 log.warning("no preview window: %s", error)
+
+    def _tell(self, status: StatusChanged) -> None:
+        self._events.put(status)
 
     def poll(self) -> list[KeyStroke]:
         """Return the keys hit since the last call."""
@@ -131,7 +141,7 @@ class Stage:
             seen = self._preview_texture
         if self.preview is not None and self.programme is not None:
             self.programme.show(programme)
-            self.preview.show(seen)
+            self.preview.show_from(seen)
         elif self.programme is not None:
             self.programme.show(seen if not self._options.fullscreen else programme)
 
