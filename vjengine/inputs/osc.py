@@ -1,0 +1,272 @@
+"""OSC in: a socket on a thread of its own, strict decoding, and events for the addresses of the table.
+
+Anybody who reaches the port can send anything, so size, rate, waiting time and text are bounded, and nothing that
+arrives raises. By default only this machine reaches it: listen on ``0.0.0.0`` for tablets and other computers.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from vjengine.core.clock import Clock
+from vjengine.core.events import Event, PromptSubmitted, StatusChanged
+from vjengine.core.exchange import EventQueue
+from vjengine.core.macros import MacroDef
+from vjengine.errors import InputError
+from vjengine.inputs.osc_addresses import OscRow, WrongArguments, osc_address_map
+from vjengine.inputs.osc_gate import Bucket, open_udp
+from vjengine.inputs.osc_packet import (
+    IMMEDIATELY,
+    MAX_PACKET,
+    MalformedPacket,
+    OscMessage,
+    decode_packet,
+    unix_time,
+)
+
+log = logging.getLogger(__name__)
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 9000
+MESSAGE_RATE = 20_000.0
+"""Messages a second (and at once) that are read; more are dropped and counted."""
+PROMPT_RATE = 5.0
+"""Prompts a second (and at once)."""
+MAX_WAITING = 1024
+"""Most messages waiting for a future time tag."""
+MAX_AHEAD = 10.0
+"""Furthest future time tag, s."""
+SAY_EVERY = 1.0
+"""s between two words about faults."""
+WELL_AFTER = 5.0
+"""s without a fault after which all is said to be well again."""
+REOPEN_AFTER = 1.0
+_TICK = 0.1
+
+
+class OscInput:
+    """Listens for OSC on one UDP port.
+
+    Args:
+        host: address to listen on; ``127.0.0.1`` is this machine only, ``0.0.0.0`` every network.
+        port: UDP port; 0 takes any free one.
+        macros: macros of the show; the address table is made of them.
+        clock: session clock; events carry the time their message was read or its time tag fell due.
+        events: where the events go.
+        looks: looks that ``/look`` accepts; empty accepts any name.
+
+    Attributes:
+        received: well-formed messages of known addresses, counted.
+        malformed: packets that are no OSC and messages with wrong arguments.
+        unknown: messages to addresses that are not in the table.
+        dropped: packets and messages over the limits of size, rate or waiting.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        macros: Mapping[str, MacroDef],
+        clock: Clock,
+        events: EventQueue,
+        *,
+        looks: Sequence[str] = (),
+    ) -> None:
+        self._address = (host, port)
+        self._clock = clock
+        self._events = events
+        self._rows: dict[str, OscRow] = {row.address.lower(): row for row in osc_address_map(macros, looks)}
+        self._stop = threading.Event()
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._waiting: list[tuple[float, int, Event]] = []
+        self._serial = 0
+        self._messages = Bucket(MESSAGE_RATE, clock.now())
+        self._prompts = Bucket(PROMPT_RATE, clock.now())
+        self._logged: set[str] = set()
+        self._fault_text = ""
+        self._fault_time = -1e9
+        self._said_time = -1e9
+        self._well = True
+        self.received = 0
+        self.malformed = 0
+        self.unknown = 0
+        self.dropped = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port listened on; the real port once started with port 0."""
+        return self._address
+
+    def start(self) -> None:
+        """Open the port and listen.
+
+        Raises:
+            InputError: the port cannot be opened.
+        """
+        if self._thread is not None:
+            return
+        self._socket = open_udp(*self._address)
+        self._address = (self._address[0], self._socket.getsockname()[1])
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="osc-in", daemon=True)
+        self._thread.start()
+        self._say("ok", f"listening on {self._address[0]}:{self._address[1]}")
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """Stop listening and close the port."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread = None
+            if self.malformed or self.unknown or self.dropped:
+                log.info("OSC in: %s", self._counts())
+
+    # ------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._turn()
+        except Exception:  # the thread's outermost guard: a bug here must not pass unseen
+            log.exception("OSC in has stopped")
+            self._say("error", "stopped by a bug; see the log")
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+    def _turn(self) -> None:
+        """Wait for one packet or one due message, whichever is first."""
+        sock = self._socket
+        if sock is None:
+            self._reopen()
+            return
+        wait = _TICK
+        if self._waiting:
+            wait = self._run_due(self._clock.now())
+        if sock.gettimeout() != wait:
+            sock.settimeout(wait)
+        try:
+            data = sock.recv(MAX_PACKET + 1)
+        except (TimeoutError, BlockingIOError):
+            self._report(self._clock.now())
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        self._packet(data, self._clock.now())
+
+    def _packet(self, data: bytes, now: float) -> None:
+        if len(data) > MAX_PACKET:
+            self.dropped += 1
+            self._fault("large", f"a packet of over {MAX_PACKET} bytes was dropped", now)
+        elif not self._messages.take(now):
+            self.dropped += 1
+            self._fault("rate", f"over {MESSAGE_RATE:g} messages a second; the rest is dropped", now)
+        else:
+            try:
+                messages = decode_packet(data)
+            except MalformedPacket as error:
+                self.malformed += 1
+                self._fault("malformed", f"a packet is not OSC: {error}", now)
+                return
+            self._messages.take(now, len(messages) - 1)
+            for message in messages:
+                self._message(message, now)
+
+    def _message(self, message: OscMessage, now: float) -> None:
+        row = self._rows.get(message.address.lower())
+        if row is None:
+            self.unknown += 1
+            self._fault("unknown", f"no such address: {message.address[:80]}", now)
+            return
+        due = now
+        if message.timetag > IMMEDIATELY:
+            # Time tags are wall time, the one thing of theirs that the session clock does not know.
+            due = now + max(0.0, unix_time(message.timetag) - datetime.now(UTC).timestamp())
+        try:
+            event = row.make(message.arguments, due)
+        except WrongArguments as error:
+            self.malformed += 1
+            self._fault("arguments", f"{row.address} takes {error}", now)
+            return
+        self.received += 1
+        if event is None:
+            return
+        if isinstance(event, PromptSubmitted) and not self._prompts.take(now):
+            self.dropped += 1
+            self._fault("prompts", f"over {PROMPT_RATE:g} prompts a second; the rest is dropped", now)
+        elif due <= now:
+            self._events.put(event)
+        elif due - now > MAX_AHEAD or len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+            self._fault("ahead", f"a time tag over {MAX_AHEAD:g} s ahead, or too many waiting", now)
+        else:
+            self._serial += 1
+            heapq.heappush(self._waiting, (due, self._serial, event))
+
+    def _run_due(self, now: float) -> float:
+        """Put the events that are due; return s until the next one, at most a tick."""
+        while self._waiting and self._waiting[0][0] <= now:
+            self._events.put(heapq.heappop(self._waiting)[2])
+        return min(_TICK, self._waiting[0][0] - now) if self._waiting else _TICK
+
+    def _broken(self, error: OSError) -> None:
+        """Deal with a failed read. Windows reports over-long packets and other people's closed ports this way."""
+        if isinstance(error, ConnectionResetError):
+            return
+        if getattr(error, "winerror", None) == 10040:  # WSAEMSGSIZE
+            self._packet(bytes(MAX_PACKET + 1), self._clock.now())
+            return
+        if self._stop.is_set():
+            return
+        self._say("warn", f"the socket failed ({error}); opening it again")
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _reopen(self) -> None:
+        if self._stop.wait(REOPEN_AFTER):
+            return
+        try:
+            self._socket = open_udp(*self._address)
+        except InputError as error:
+            self._fault("reopen", str(error), self._clock.now())
+            self._report(self._clock.now())
+        else:
+            self._say("ok", f"listening on {self._address[0]}:{self._address[1]}")
+
+    # ------------------------------------------------------------ words about it
+
+    def _counts(self) -> str:
+        return f"{self.malformed} malformed, {self.unknown} unknown, {self.dropped} dropped"
+
+    def _fault(self, kind: str, text: str, now: float) -> None:
+        """Log the first fault of a kind in full; tell the HUD about the latest, once a second at most."""
+        if kind not in self._logged:
+            self._logged.add(kind)
+            log.warning("OSC in: %s (counting from here on)", text)
+        self._fault_text, self._fault_time, self._well = text, now, False
+        self._report(now)
+
+    def _report(self, now: float) -> None:
+        if self._well or now - self._said_time < SAY_EVERY:
+            return
+        if now - self._fault_time > WELL_AFTER:
+            self._well = True
+            self._fault_text = ""
+            self._say("ok", f"listening on {self._address[0]}:{self._address[1]}")
+        elif self._fault_time > self._said_time:
+            self._said_time = now
+            self._say("warn", f"{self._fault_text} ({self._counts()})")
+
+    def _say(self, level: Literal["ok", "warn", "error"], message: str) -> None:
+        self._events.put(
+            StatusChanged(time=self._clock.now(), source="osc", component="osc in", level=level, message=message)
+        )
