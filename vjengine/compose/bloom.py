@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import moderngl
 
-from vjengine.compose.passes import Pass, Target
+from vjengine.compose.passes import Pass, Target, unbind
 from vjengine.compose.shaders import ShaderLibrary
 
-SMALLEST = 12
+SMALLEST = 6
 """px: height at which the chain ends, so that the spread is the same share of the picture at any resolution."""
 
 
@@ -58,6 +58,7 @@ class Bloom:
         return light
 
     def _free(self) -> None:
+        unbind(self._ctx)
         for target in (*self._narrowing, *self._widening):
             target.release()
         self._narrowing, self._widening = [], []

@@ -13,7 +13,7 @@ from vjengine.compose import colour, geometry
 from vjengine.compose.bloom import Bloom
 from vjengine.compose.fallback import plain_pass
 from vjengine.compose.limiter import FlashLimiter
-from vjengine.compose.passes import Target, UniformValue, Variants
+from vjengine.compose.passes import Target, UniformValue, Variants, unbind
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.compose.source import SourceFrames
 from vjengine.core.control import ControlState
@@ -88,7 +88,7 @@ class Compositor:
         self.ctx = ctx
         self.flash_limit = True
         self._library = ShaderLibrary(ctx, shaders, hot_reload=hot_reload)
-        self._plain = plain_pass(ctx)
+        self._plain = plain_pass(ctx, self._library)
         self._pictures = Variants(ctx, self._library, "compositor/picture.frag.glsl", PICTURES)
         self._finishes = Variants(ctx, self._library, "compositor/finish.frag.glsl", FINISHES)
         self._limiter = FlashLimiter(ctx, self._library)
@@ -108,6 +108,7 @@ class Compositor:
         self.programme = self._output.framebuffer
 
     def _free(self) -> None:
+        unbind(self.ctx)
         for framebuffer in self._both:
             framebuffer.release()
         for target in (self._picture, *self._trails, self._output):

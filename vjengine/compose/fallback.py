@@ -5,7 +5,7 @@ from __future__ import annotations
 import moderngl
 
 from vjengine.compose.passes import Pass
-from vjengine.compose.shaders import Shader
+from vjengine.compose.shaders import ShaderLibrary
 
 _VERTEX = """#version 330 core
 out vec2 uv;
@@ -27,7 +27,6 @@ void main() {
 """
 
 
-def plain_pass(ctx: moderngl.Context) -> Pass:
+def plain_pass(ctx: moderngl.Context, library: ShaderLibrary) -> Pass:
     """Return a pass that shows the newest frame as it is, from a shader that needs no file."""
-    program = ctx.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
-    return Pass(ctx, Shader("", "", (), program=program, version=1))
+    return Pass(ctx, library.built_in(_VERTEX, _FRAGMENT))

@@ -21,8 +21,8 @@ DARK = 0.8
 AREA = 0.25
 TOGETHER = 0.1
 """s within which changes of different places count as one."""
-CALMED_IN, FREED_IN = 0.04, 0.6
-"""s for the limiter to act fully and to let go."""
+FREED_IN = 0.6
+"""s for the limiter to let go; it acts at once."""
 
 Luminance = npt.NDArray[np.float32]
 
@@ -46,7 +46,7 @@ class FlashState:
 
     Attributes:
         turning: each place's luminance at the end of its current rise or fall so far; ``None`` before the first look.
-        rising: where the last change went up.
+        heading: 1 where the last change went up, -1 where it went down, 0 where there was none yet.
         rose, fell: session time (s) of each place's last change up and down.
         changes: times (s) of the last second's general changes.
         up: direction of the last of them; 0 before any.
@@ -54,7 +54,7 @@ class FlashState:
     """
 
     turning: Luminance | None = None
-    rising: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    heading: npt.NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
     rose: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     fell: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     changes: tuple[float, ...] = ()
@@ -71,17 +71,22 @@ def observe(state: FlashState, seen: Luminance, time: float, delta: float) -> Fl
     """Return ``state`` after a picture of relative luminance ``seen`` ``(H, W)`` at ``time``, ``delta`` s later."""
     if state.turning is None or state.turning.shape != seen.shape:
         never = np.full(seen.shape, -np.inf)
-        return FlashState(seen.copy(), np.zeros(seen.shape, bool), never, never.copy())
+        return FlashState(seen.copy(), np.zeros(seen.shape, np.int8), never, never.copy())
     state = _follow(state, seen, time)
     changes = tuple(moment for moment in state.changes if time - moment < 1.0)
-    up = state.up
-    for direction, moments in ((1, state.rose), (-1, state.fell)):
-        if direction != up and np.count_nonzero(time - moments < TOGETHER) >= AREA * moments.size:
-            changes, up = (*changes, time), direction
+    up, rose, fell = state.up, state.rose, state.fell
+    if up != 1 and _together(rose, time):
+        changes, up, rose = (*changes, time), 1, np.full(rose.shape, -np.inf)
+    elif up != -1 and _together(fell, time):
+        changes, up, fell = (*changes, time), -1, np.full(fell.shape, -np.inf)
     wanted = 1.0 if unsafe(changes) else 0.0
-    step = delta / (CALMED_IN if wanted > state.amount else FREED_IN)
-    amount = state.amount + min(step, max(-step, wanted - state.amount))
-    return replace(state, changes=changes, up=up, amount=amount)
+    amount = max(wanted, state.amount - delta / FREED_IN)
+    return replace(state, rose=rose, fell=fell, changes=changes, up=up, amount=amount)
+
+
+def _together(moments: npt.NDArray[np.float64], time: float) -> bool:
+    """Tell whether a quarter of the picture changed within a moment; what was counted once is wiped by the caller."""
+    return bool(np.count_nonzero(time - moments < TOGETHER) >= AREA * moments.size)
 
 
 def unsafe(changes: tuple[float, ...]) -> bool:
@@ -96,15 +101,16 @@ def unsafe(changes: tuple[float, ...]) -> bool:
 def _follow(state: FlashState, seen: Luminance, time: float) -> FlashState:
     """Move every place's turning point on, and note where the luminance has turned by a tenth or more."""
     assert state.turning is not None
-    turning = np.where(state.rising, np.maximum(state.turning, seen), np.minimum(state.turning, seen))
+    heading = state.heading
+    turning = np.where(heading > 0, np.maximum(state.turning, seen), state.turning)
+    turning = np.where(heading < 0, np.minimum(turning, seen), turning)
     dark = np.minimum(turning, seen) < DARK
-    rises = ~state.rising & (seen - turning >= CHANGE) & dark
-    falls = state.rising & (turning - seen >= CHANGE) & dark
-    turned = rises | falls
+    rises = (heading <= 0) & (seen - turning >= CHANGE) & dark
+    falls = (heading >= 0) & (turning - seen >= CHANGE) & dark
     return replace(
         state,
-        turning=np.where(turned, seen, turning).astype(np.float32),
-        rising=state.rising ^ turned,
+        turning=np.where(rises | falls, seen, turning).astype(np.float32),
+        heading=np.where(rises, 1, np.where(falls, -1, heading)).astype(np.int8),
         rose=np.where(rises, time, state.rose),
         fell=np.where(falls, time, state.fell),
     )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import moderngl
 
 from vjengine.compose.flash import GRID, FlashState, luminance, observe
-from vjengine.compose.passes import Pass, Target, UniformValue, Variants
+from vjengine.compose.passes import Pass, Target, UniformValue, Variants, unbind
 from vjengine.compose.readback import Readback
 from vjengine.compose.shaders import ShaderLibrary
 
@@ -32,6 +32,7 @@ class FlashLimiter:
     """Watches the finished picture in small and says how much to calm it."""
 
     def __init__(self, ctx: moderngl.Context, library: ShaderLibrary) -> None:
+        self._ctx = ctx
         self._reduce = Pass(ctx, library.shader("compositor/reduce.frag.glsl"))
         self._probe = Variants(
             ctx, library, "compositor/finish.frag.glsl", ("PROBE", "PROBE BLOOM", "PROBE BLOOM KALEIDO CHROMA GAMMA")
@@ -94,6 +95,7 @@ class FlashLimiter:
 
     def release(self) -> None:
         """Free everything."""
+        unbind(self._ctx)
         self._readback.release()
         self._probe.release()
         self._reduce.release()

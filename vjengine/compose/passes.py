@@ -11,6 +11,11 @@ from vjengine.compose.shaders import Shader, ShaderLibrary
 UniformValue = float | int | tuple[float, ...]
 
 
+def unbind(ctx: moderngl.Context) -> None:
+    """Bind no framebuffer of ours: releasing the one that is bound leaves an OpenGL error behind."""
+    ctx.detect_framebuffer(0).use()
+
+
 class Target:
     """A texture that can be drawn into.
 

@@ -27,9 +27,9 @@ POLL_INTERVAL = 0.1
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 _OWN_VERSION = re.compile(r"^\s*#\s*version\b")
 _MESSAGES = (
-    re.compile(r"^(\d+):(\d+)\(\d+\): (?:\w+ )?error:? *(.*)$"),  # Mesa
-    re.compile(r"^ERROR: (\d+):(\d+): *(.*)$"),  # AMD, Intel, Apple
-    re.compile(r"^(\d+)\((\d+)\) : (?:fatal )?error *(.*)$"),  # NVIDIA
+    re.compile(r"^\d+:(\d+)\(\d+\): (?:\w+ )?error:? *(.*)$"),  # Mesa
+    re.compile(r"^ERROR: \d+:(\d+): *(.*)$"),  # AMD, Intel, Apple
+    re.compile(r"^\d+\((\d+)\) : (?:fatal )?error *(.*)$"),  # NVIDIA
 )
 
 Stamp = tuple[int, int, int] | None
@@ -41,10 +41,13 @@ class ShaderText:
 
     Attributes:
         text: what the compiler gets.
-        files: the files it is made of; a file's position is its number in ``#line`` and in the compiler's messages.
+        origins: file and line that each line of ``text`` came from. The compiler counts the lines of ``text``:
+            drivers disagree on what ``#line`` does to file numbers, so none is used.
+        files: the files it is made of.
     """
 
     text: str
+    origins: tuple[tuple[Path, int], ...]
     files: tuple[Path, ...]
 
 
@@ -60,34 +63,36 @@ def assemble(folder: Path, name: str, defines: Iterable[str] = ()) -> ShaderText
         ShaderError: for a missing or unreadable file and for files that include each other, at the ``#include`` line.
     """
     files: list[Path] = []
-    lines = [VERSION, *(f"#define {define}" for define in defines)]
+    head = [VERSION, *(f"#define {define}" for define in defines)]
+    lines = [(line, folder / name, 0) for line in head]
     _append(folder, folder / name, lines, files, ())
-    return ShaderText("\n".join(lines) + "\n", tuple(files))
+    origins = tuple((path, number) for _, path, number in lines)
+    return ShaderText("".join(f"{line}\n" for line, _, _ in lines), origins, tuple(files))
 
 
-def _append(folder: Path, path: Path, lines: list[str], files: list[Path], open_files: tuple[Path, ...]) -> None:
-    number = len(files)
+def _append(
+    folder: Path, path: Path, lines: list[tuple[str, Path, int]], files: list[Path], open_files: tuple[Path, ...]
+) -> None:
+    """Append the lines of ``path`` with their origins, includes in place."""
     files.append(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ShaderError(shown(folder, path), 0, f"cannot be read: {reason}") from error
-    lines.append(f"#line 1 {number}")
-    for count, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         include = _INCLUDE.match(line)
-        if include:
-            target = _find(folder, path, include[1])
-            if target is None:
-                raise ShaderError(shown(folder, path), count, f'included file "{include[1]}" does not exist')
-            if target in (*open_files, path):
-                raise ShaderError(shown(folder, path), count, f'"{include[1]}" includes itself')
-            # What is already in place is not put in twice: every file may include what it needs.
-            if target not in files:
-                _append(folder, target, lines, files, (*open_files, path))
-            lines.append(f"#line {count + 1} {number}")
-        else:
-            lines.append("" if _OWN_VERSION.match(line) else line)
+        if not include:
+            lines.append(("" if _OWN_VERSION.match(line) else line, path, number))
+            continue
+        target = _find(folder, path, include[1])
+        if target is None:
+            raise ShaderError(shown(folder, path), number, f'included file "{include[1]}" does not exist')
+        if target in (*open_files, path):
+            raise ShaderError(shown(folder, path), number, f'"{include[1]}" includes itself')
+        # What is already in place is not put in twice: every file may include what it needs.
+        if target not in files:
+            _append(folder, target, lines, files, (*open_files, path))
 
 
 def _find(folder: Path, path: Path, name: str) -> Path | None:
@@ -109,8 +114,9 @@ def explain(error: moderngl.Error, folder: Path, vertex: ShaderText, fragment: S
     for line in message.splitlines():
         for pattern in _MESSAGES:
             match = pattern.match(line.strip())
-            if match and int(match[1]) < len(source.files):
-                return ShaderError(shown(folder, source.files[int(match[1])]), int(match[2]), match[3])
+            if match and 0 < int(match[1]) <= len(source.origins):
+                path, number = source.origins[int(match[1]) - 1]
+                return ShaderError(shown(folder, path), number, match[2])
     words = " ".join(line.strip() for line in message.splitlines()[1:] if line.strip(" ="))
     return ShaderError(shown(folder, source.files[0]), 0, words or message)
 
@@ -162,6 +168,13 @@ class ShaderLibrary:
         shader = Shader(vertex, fragment, tuple(defines))
         self._shaders.append(shader)
         self._build(shader)
+        return shader
+
+    def built_in(self, vertex: str, fragment: str) -> Shader:
+        """Return a shader from two complete texts of ours; it belongs to no file and is freed with the rest."""
+        program = self._ctx.program(vertex_shader=vertex, fragment_shader=fragment)
+        shader = Shader("", "", (), program=program, version=1)
+        self._shaders.append(shader)
         return shader
 
     def poll(self) -> bool:
