@@ -235,8 +235,11 @@ class TestEnding:
         assert rig.process.restarts == 0
 
     @needs_signals
-    @pytest.mark.parametrize("options", [{}, {"hang_after": 1.0}], ids=["idle", "hanging"])
-    def test_the_worker_follows_a_killed_engine(self, options: dict[str, float]) -> None:
+    @pytest.mark.parametrize("how", ["idle", "hanging", "stopped"])
+    def test_the_worker_follows_a_killed_engine(self, how: str) -> None:
+        if how == "stopped" and sys.platform != "linux":
+            pytest.skip("only Linux ends a stopped child with its parent")
+        options = {"hang_after": 1.0} if how == "hanging" else {}
         engine = subprocess.Popen(
             [sys.executable, "-c", ENGINE, repr(options)],
             stdout=subprocess.PIPE,
@@ -246,6 +249,8 @@ class TestEnding:
         assert engine.stdout is not None
         worker, segment = engine.stdout.readline().split()
         assert psutil.pid_exists(int(worker))
+        if how == "stopped":
+            psutil.Process(int(worker)).suspend()
         engine.kill()
         engine.wait()
         assert wait_until(lambda: gone(int(worker)))

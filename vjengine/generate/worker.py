@@ -6,8 +6,10 @@ Imported by name in a spawned interpreter, so it imports only what it needs: a r
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
+import sys
 import threading
 import traceback
 from dataclasses import dataclass
@@ -139,7 +141,14 @@ def _report(error: Exception, control: Connection) -> None:
 
 
 def _leave_with_parent() -> None:
-    """End this process the moment the engine's ends, even while the generator hangs."""
+    """End this process the moment the engine's ends, even while the generator hangs.
+
+    A hang inside a driver may also hold up every thread here. On Linux the kernel ends us all the same: a stray
+    worker would keep the graphics card's memory from the next start.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

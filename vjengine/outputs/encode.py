@@ -6,6 +6,7 @@ off anywhere still plays; :mod:`vjengine.outputs.remux` makes the MP4 of it in t
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Encoder:
         self.packets = 0
         self._elastic = elastic
         self._last: Any = None
-        self._waiting: list[Samples] = []
+        self._waiting: deque[Samples] = deque()
         self._waiting_samples = 0
         self._sound = Soundtrack(sample_rate, elastic=elastic) if sample_rate else None
         self._video: Any = None
@@ -208,11 +209,24 @@ class Encoder:
         take = allowed if last else allowed // _BLOCK * _BLOCK
         if take <= 0 or self._audio is None:
             return
-        waiting = np.concatenate(self._waiting)
-        self._waiting = [waiting[take:].copy()]
-        self._waiting_samples -= take
-        for start in range(0, take, _BLOCK):
-            self._encode_block(np.ascontiguousarray(waiting[start : min(start + _BLOCK, take)].T))
+        while take > 0:
+            n = min(_BLOCK, take)
+            self._encode_block(self._next_sound(n))
+            take -= n
+
+    def _next_sound(self, n: int) -> Samples:
+        """Take ``n`` waiting samples, as ``(2, n)``. A whole track may wait, so nothing that stays is copied."""
+        parts = []
+        missing = n
+        while missing:
+            block = self._waiting.popleft()
+            if len(block) > missing:
+                self._waiting.appendleft(block[missing:])
+                block = block[:missing]
+            parts.append(block)
+            missing -= len(block)
+        self._waiting_samples -= n
+        return np.ascontiguousarray(np.concatenate(parts).T)
 
     def _encode_block(self, block: Samples) -> None:
         frame = self._av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
