@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vjengine import config
+from vjengine.core.clock import FrameTime
+from vjengine.core.control import ControlState
+from vjengine.core.events import Event, MacroLevel, MacroSet, MacroToggle
 from vjengine.core.macros import MacroDef, MacroEffect
 from vjengine.core.params import PARAMS
+from vjengine.core.reducer import control_step, initial_state
+from vjengine.core.show import Show
+from vjengine.core.signals import NO_AUDIO
 from vjengine.errors import ConfigError
 from vjengine.resources import resource_dir
 
@@ -77,6 +83,56 @@ def test_shipped_half_way_levels_stay_near_the_look() -> None:
             row = PARAMS[effect.param]
             moved = row.to_unit(effect.apply(row.default, macros[name].initial)) - row.to_unit(row.default)
             assert abs(moved) <= 0.16, (name, effect)
+
+
+def shipped(*events: Event, seconds: float = 0.0) -> tuple[ControlState, ControlState]:
+    """Return the control states of the first frame and of one ``seconds`` after ``events``, with what ships."""
+    show = Show(config.load_macros(resource_dir("macros")), {})
+    before = control_step(initial_state(show), (), NO_AUDIO, FrameTime(0, 0.0, 0.0), show)
+    after = control_step(before, events, NO_AUDIO, FrameTime(1, 1 / 60, 1 / 60), show)
+    for n in range(2, 2 + round(seconds * 60)):
+        after = control_step(after, (), NO_AUDIO, FrameTime(n, n / 60, 1 / 60), show)
+    return before, after
+
+
+def test_shipped_audio_is_on_at_the_start_and_lets_the_picture_follow() -> None:
+    on, off = shipped(MacroToggle(macro="AUDIO"), seconds=1.0)
+    assert on.values["audio.follow"] == 1.0
+    assert off.values["audio.follow"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("macro", "parameter"),
+    [("BLACKOUT", "out.black"), ("FREEZE", "out.freeze"), ("STROBE", "strobe.amount"), ("INVERT", "grade.invert")],
+)
+def test_shipped_switches_are_full_in_the_first_frame(macro: str, parameter: str) -> None:
+    before, after = shipped(MacroSet(macro=macro))
+    assert (before.values[parameter], after.values[parameter]) == (0.0, 1.0)
+
+
+def test_shipped_drop_hits_in_its_first_frame_and_build_rises_for_seconds() -> None:
+    before, drop = shipped(MacroSet(macro="DROP"))
+    assert drop.values["grade.exposure"] > before.values["grade.exposure"] + 0.3
+    assert drop.values["gen.speed"] > 1.5 * before.values["gen.speed"]
+    assert (drop.reseed, drop.cut) == (before.reseed + 1, before.cut + 1)
+    speeds = [shipped(MacroSet(macro="BUILD"), seconds=s)[1].values["gen.speed"] for s in (0.5, 4.0, 9.0)]
+    assert speeds[0] < speeds[1] < speeds[2]
+    assert speeds[0] < 1.2 * before.values["gen.speed"]
+
+
+def test_shipped_drop_wins_over_build() -> None:
+    _, both = shipped(MacroSet(macro="BUILD"), MacroSet(macro="DROP"), seconds=3.0)
+    assert both.macros["BUILD"].held_down
+    assert both.macros["DROP"].envelope == 1.0
+
+
+def test_shipped_panic_brings_everything_home() -> None:
+    before, after = shipped(
+        MacroSet(macro="DROP"), MacroSet(macro="BLACKOUT"), MacroLevel(macro="ENERGY", value=1.0),
+        MacroSet(macro="PANIC"), seconds=1.0,
+    )  # fmt: skip
+    assert after.values["out.black"] == 0.0
+    assert {n: s.requested for n, s in after.macros.items()} == {n: s.requested for n, s in before.macros.items()}
 
 
 # ---------------------------------------------------------------- macros

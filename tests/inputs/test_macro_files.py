@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import stat
 import subprocess
@@ -17,14 +18,17 @@ from types import MappingProxyType
 import psutil
 import pytest
 
-from vjengine.core.clock import FrameTime, LiveClock
+from vjengine.core.clock import FrameLatch, FrameTime, LiveClock
 from vjengine.core.control import ControlState
 from vjengine.core.events import Event, MacroLevel, MacroSet, StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.macros import MacroDef, MacroState, request
+from vjengine.core.reducer import control_step, initial_state
+from vjengine.core.show import Show
+from vjengine.core.signals import NO_AUDIO
 from vjengine.inputs.engine_mark import live_engine
 from vjengine.inputs.macro_files import MacroFiles
-from vjengine.inputs.macro_folder import parse_level
+from vjengine.inputs.macro_folder import MacroFolder, parse_level
 
 LIVENESS = 5.0
 MACROS = {
@@ -379,6 +383,72 @@ def test_a_macro_reset_in_the_frame_it_came_on_loses_its_file(stage: Stage) -> N
     # What panic does: off again, and only the count of starts tells that it was on.
     stage.states["DROP"] = replace(MacroState(), starts=stage.states["DROP"].starts)
     assert stage.until(lambda: not (stage.folder / "DROP").exists())
+
+
+def test_panic_from_a_file_brings_folder_and_show_home(folder: Path) -> None:
+    macros = {**MACROS, "PANIC": MacroDef("PANIC", triggers=("panic",))}
+    show = Show(macros, {})
+    clock, events, latch = LiveClock(), EventQueue(), FrameLatch()
+    control = Latest(initial_state(show))
+    files = MacroFiles(folder, macros, control, clock, events)
+
+    def until(happened: Callable[[ControlState], bool]) -> bool:
+        end = time.monotonic() + LIVENESS
+        while time.monotonic() < end:
+            control.publish(control_step(control.read(), events.drain(), NO_AUDIO, latch.latch(clock.now()), show))
+            if happened(control.read()):
+                return True
+            time.sleep(0.005)
+        return False
+
+    files.start()
+    try:
+        for _ in range(2):
+            (folder / "DROP").touch()
+            (folder / "FREEZE").touch()
+            (folder / "AUDIO").unlink()
+            (folder / "ENERGY").write_text("0.9")
+            assert until(lambda s: s.macros["DROP"].on and s.macros["FREEZE"].on and not s.macros["AUDIO"].on)
+            assert until(lambda s: s.macros["ENERGY"].requested == pytest.approx(0.9))
+            (folder / "PANIC").touch()
+            assert until(lambda s: not s.macros["DROP"].on and s.macros["AUDIO"].on)
+            assert until(lambda _: {p.name for p in folder.glob("[A-Z]*")} == {"AUDIO", "ENERGY"})
+            assert until(lambda _: (folder / "ENERGY").read_text() == "0.5\n")
+    finally:
+        files.stop()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_happens_folder_and_engine_agree_in_the_end(stage: Stage, seed: int) -> None:
+    dice = random.Random(seed)
+    stage.files.start()
+    for _ in range(60):
+        name = dice.choice(list(MACROS))
+        value = dice.choice((0.0, 0.0, 1.0, round(dice.random(), 3)))
+        if MACROS[name].kind != "level":
+            value = float(value > 0.0)
+        path = stage.folder / dice.choice((name, name, name.lower() + ".txt"))
+        match dice.randrange(4):
+            case 0 | 1:
+                stage.ask(name, value)
+            case 2:
+                path.write_text(str(value) if MACROS[name].kind == "level" else "")
+            case 3:
+                path.unlink(missing_ok=True)
+        stage.run(dice.choice((0.0, 0.003, 0.02, 0.06)))
+
+    def agree() -> bool:
+        disk = MacroFolder(stage.folder, MACROS)
+        return all(
+            disk.read(name).value == pytest.approx(state.requested, abs=1e-4) for name, state in stage.states.items()
+        )
+
+    stage.run(0.5)
+    assert stage.until(agree)
+    heard = len([e for e in stage.seen if isinstance(e, MacroSet | MacroLevel)])
+    stage.run(0.5)
+    assert agree()
+    assert len([e for e in stage.seen if isinstance(e, MacroSet | MacroLevel)]) == heard, "an echo goes on"
 
 
 # ---------------------------------------------------------------- start, stop, second engine

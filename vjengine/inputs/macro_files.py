@@ -1,8 +1,8 @@
 """Macros as files: what a script puts into the live folder reaches the engine, and what the engine does shows there.
 
-Two directions, one known state between them. A file that differs from what is known becomes an event. A change of what
-the performer asks for, by MIDI, OSC or keys, is known first and written second, so our own writing never comes back as
-an event. Last word wins.
+Two directions, one known state between them: what both sides last agreed on. A file that differs from it becomes an
+event. An engine that differs from it, by MIDI, OSC, keys or panic, is known first and written second, so our own
+writing never comes back as an event. Last word wins.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ CLAIM_PERIOD = 2.0
 """s between two tries to take over a folder that another engine uses."""
 BLANK_SECONDS = 0.05
 """How long a level's file may be empty before that means full on: a shell empties a file before it writes to it."""
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.15
 """By how much the control state must be newer than a macro's last file event before it may speak against it."""
+RETRY_PERIOD = 1.0
+"""s after which a file that could not be written is tried again."""
 _SAME = 5e-5
-_RETRIES = 5
 
 
 class MacroFiles:
@@ -75,9 +76,7 @@ class MacroFiles:
         self._blank_since: dict[str, float] = {}
         self._told_at: dict[str, float] = {}
         # These belong to the thread alone, once it runs.
-        self._asked: dict[str, tuple[float, int]] = {name: (macro.initial, 0) for name, macro in macros.items()}
-        self._version = -1
-        self._changed: dict[str, int] = {}
+        self._try_again: dict[str, float] = {}
         self._mine: set[str] = set()
         self._write_faults: dict[str, str] = {}
         self._complaints: dict[str, str] = {}
@@ -244,47 +243,41 @@ class MacroFiles:
     # ------------------------------------------------------------ to files
 
     def _follow(self) -> None:
-        """Note which macros the performer has moved since the last look, and write those."""
-        version, state = self._control.read_versioned()
-        if version != self._version:
-            self._version = version
-            for name, macro_state in state.macros.items():
-                # Counting the starts too finds a macro that went on and off between two looks, as panic does.
-                asked = (macro_state.requested, macro_state.starts)
-                if name in self._asked and asked != self._asked[name]:
-                    self._asked[name] = asked
-                    self._changed[name] = 0
-        for name in list(self._changed):
-            self._mirror(name, state.time.time)
+        """Write the files of macros that stand elsewhere in the engine than is known here."""
+        if not self._ready:
+            return
+        state = self._control.read()
+        for name, macro_state in state.macros.items():
+            if name in self._known:
+                self._mirror(name, round(macro_state.requested, 4), state.time.time)
 
-    def _mirror(self, name: str, control_time: float) -> None:
-        wanted = round(self._asked[name][0], 4)
+    def _mirror(self, name: str, wanted: float, control_time: float) -> None:
+        now = self._clock.now()
         with self._lock:
-            if control_time < self._told_at.get(name, float("-inf")) + SETTLE_SECONDS:
-                return  # the control state may not have seen the file's last word yet
             before = self._known[name]
             if abs(wanted - before) < _SAME:
-                del self._changed[name]
+                self._write_faults.pop(name, None)
                 return
+            if now < self._try_again.get(name, 0.0):
+                return
+            if control_time < self._told_at.get(name, float("-inf")) + SETTLE_SECONDS:
+                return  # the control state may not have seen the file's last word yet
             self._known[name] = wanted
             self._writing.add(name)
         try:
             self._disk.write(name, wanted)
         except OSError as error:
-            self._changed[name] += 1
             with self._lock:
                 self._known[name] = before
+            self._try_again[name] = now + RETRY_PERIOD
+            self._write_faults[name] = f"the file of {name} cannot be written ({error.strerror or error})"
+        else:
+            self._write_faults.pop(name, None)
+            if wanted > 0.0:
+                self._mine.add(name)
+        finally:
+            with self._lock:
                 self._writing.discard(name)
-            if self._changed[name] > _RETRIES:
-                del self._changed[name]
-                self._write_faults[name] = f"the file of {name} cannot be written ({error.strerror})"
-            return
-        del self._changed[name]
-        self._write_faults.pop(name, None)
-        if wanted > 0.0:
-            self._mine.add(name)
-        with self._lock:
-            self._writing.discard(name)
         self._check(name, finished=True)
 
     # ------------------------------------------------------------ the thread
