@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,13 @@ def write(tmp_path: Path) -> Write:
 # ---------------------------------------------------------------- what ships
 
 
+@cache
+def bundled() -> Mapping[str, MacroDef]:
+    return config.load_macros(resource_dir("macros"))
+
+
 def test_shipped_macros_load_with_the_documented_controls() -> None:
-    macros = config.load_macros(resource_dir("macros"))
+    macros = bundled()
     assert {name: macros[name].note for name in ("DROP", "BUILD", "CHILL", "AUDIO")} == {
         "DROP": 36,
         "BUILD": 37,
@@ -55,20 +61,20 @@ def test_shipped_macros_load_with_the_documented_controls() -> None:
 
 
 def test_shipped_sections_rank_drop_over_build_over_chill() -> None:
-    macros = config.load_macros(resource_dir("macros"))
+    macros = bundled()
     assert {macros[name].group for name in ("DROP", "BUILD", "CHILL")} == {"section"}
     assert macros["DROP"].priority > macros["BUILD"].priority > macros["CHILL"].priority
 
 
 def test_shipped_macros_all_say_what_they_do_and_do_something() -> None:
-    for macro in config.load_macros(resource_dir("macros")).values():
+    for macro in bundled().values():
         assert macro.summary
         assert macro.key
         assert macro.effects or macro.triggers
 
 
 def test_shipped_safety_macros_act_at_once() -> None:
-    macros = config.load_macros(resource_dir("macros"))
+    macros = bundled()
     for name in ("DROP", "BLACKOUT", "FREEZE", "STROBE", "PANIC"):
         assert macros[name].attack == 0.0, name
         assert macros[name].quantise == "none", name
@@ -77,7 +83,7 @@ def test_shipped_safety_macros_act_at_once() -> None:
 
 
 def test_shipped_half_way_levels_stay_near_the_look() -> None:
-    macros = config.load_macros(resource_dir("macros"))
+    macros = bundled()
     for name in ("INTENSITY", "ENERGY"):
         for effect in macros[name].effects:
             row = PARAMS[effect.param]
@@ -87,7 +93,7 @@ def test_shipped_half_way_levels_stay_near_the_look() -> None:
 
 def shipped(*events: Event, seconds: float = 0.0) -> tuple[ControlState, ControlState]:
     """Return the control states of the first frame and of one ``seconds`` after ``events``, with what ships."""
-    show = Show(config.load_macros(resource_dir("macros")), {})
+    show = Show(bundled(), {})
     before = control_step(initial_state(show), (), NO_AUDIO, FrameTime(0, 0.0, 0.0), show)
     after = control_step(before, events, NO_AUDIO, FrameTime(1, 1 / 60, 1 / 60), show)
     for n in range(2, 2 + round(seconds * 60)):
