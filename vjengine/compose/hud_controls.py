@@ -210,7 +210,7 @@ class ParamPanel:
             zero = unit(spec.to_unit(0.0)) if spec.low < 0.0 < spec.high and spec.curve == "linear" else 0.0
             left, right = sorted((zero, value))
             layer.rect(meter.x + left * meter.w, meter.y, max(1.0, (right - left) * meter.w), meter.h, ACCENT)
-            base = meter.x + unit(spec.to_unit(control.smoothed[spec.name])) * (meter.w - hair)
+            base = round(meter.x + unit(spec.to_unit(control.smoothed[spec.name])) * (meter.w - hair))
             layer.rect(base, meter.y - hair, hair, meter.h + 2 * hair, TEXT)
 
 

@@ -192,14 +192,14 @@ class AudioPanel:
             layer.rect(x, y + h - tall, w, tall, ACCENT, radius=hair)
             if flash > 0.02:
                 layer.rect(x, y + h - tall, w, tall, faded(TEXT, 0.75 * flash), radius=hair)
-            layer.rect(x, y + (h - hair) * (1.0 - unit(slow)), w, hair, TEXT)
+            layer.rect(x, round(y + (h - hair) * (1.0 - unit(slow))), w, hair, TEXT)
         inner = self.rect.inset(self.style.pad)
         x = inner.x + 0.30 * inner.w
         bar = Rect(x, self.level_y + self.style.line / 2 - 2 * hair, inner.right - x, 4 * hair)
         layer.rect(*bar, TROUGH, radius=2 * hair)
         width = bar.w * unit(features.rms)
         layer.rect(bar.x, bar.y, width, bar.h, faded(ACCENT, 0.4 if features.silent else 1.0), radius=2 * hair)
-        layer.rect(bar.x + (bar.w - hair) * unit(features.peak), bar.y - hair, hair, bar.h + 2 * hair, TEXT)
+        layer.rect(round(bar.x + (bar.w - hair) * unit(features.peak)), bar.y - hair, hair, bar.h + 2 * hair, TEXT)
 
 
 class OutputPanel:

@@ -204,8 +204,8 @@ class GlyphAtlas:
         quads, pen = [], 0
         for character in drawable(text):
             glyph = glyphs[character]
-            left, *rest = glyph.quad
-            if rest[1] > 0:
-                quads.append((pen + left, *rest))
+            left, top, width, height, u, v = glyph.quad
+            if width > 0.0 and height > 0.0:
+                quads.append((pen + left, top, width, height, u, v))
             pen += glyph.advance
         return TextRun(np.array(quads, dtype=np.float32).reshape(-1, 6), pen)
