@@ -119,13 +119,17 @@ def main() -> None:
     parser.add_argument("--by", default="palettes", help="palettes, seeds, times, or a parameter such as gen.warp")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--frames", type=int, default=14, help="frames of run-up before each picture")
+    parser.add_argument("--columns", type=int, default=8, help="most pictures in a row")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="set a parameter")
     options = parser.parse_args()
     if options.by not in ("palettes", "seeds", "times") and options.by not in PARAMS:
         parser.error(f"--by {options.by}: expected palettes, seeds, times or a parameter name")
     width, _, height = options.size.partition("x")
     extra = {name: float(value) for name, _, value in (item.partition("=") for item in options.set)}
-    rows = [cells(options.by, family, options.seed, extra) for family in options.family or FAMILIES]
+    rows = []
+    for family in options.family or FAMILIES:
+        row = cells(options.by, family, options.seed, extra)
+        rows += [row[i : i + options.columns] for i in range(0, len(row), options.columns)]
     options.output.parent.mkdir(parents=True, exist_ok=True)
     sheet(rows, (int(width), int(height)), options.frames).save(options.output)
     print(options.output)

@@ -31,7 +31,7 @@ mat2 turn(float a) {
 
 // The palette: hue in turns around its inks (scaled by gen.spread, moved by gen.hue), light from black to hot.
 vec3 ink(float hue, float light) {
-    return texture(uPalette, vec2(uHue + hue * (0.08 + 1.1 * uSpread), clamp(light, 0.008, 0.992))).rgb;
+    return texture(uPalette, vec2(uHue + hue * (0.06 + 1.7 * uSpread), clamp(light, 0.008, 0.992))).rgb;
 }
 
 // Smooth noise that changes in place: four tiles take turns, so that its strength never breathes.

@@ -4,7 +4,7 @@
 
 vec3 picture(vec2 p) {
     float t = uTravel * 0.17;
-    vec2 q = p * 0.95 + 9.0 * uDice[0].xy;
+    vec2 q = p * mix(1.35, 1.75, uDice[0].w) + 9.0 * uDice[0].xy;
     mat2 spin = turn(0.7 + 1.6 * uDice[0].z);
     float bend = mix(0.25, 1.15, uWarp) * (1.0 + 0.15 * uLevels.x);
     float octave = 1.0;
@@ -27,8 +27,8 @@ vec3 picture(vec2 p) {
     float sheen = 0.5 + 0.5 * dot(slope, normalize(vec2(0.6, 0.8))) / (1.0 + steep);
 
     // Dark space: a broad veil decides where there is cloth at all.
-    vec2 veil = noise(early * 0.42 + 4.0 * uDice[2].xy, t * 0.5);
-    float presence = smooth01(0.80 + 1.0 * veil.x - 0.25 * length(p));
+    vec2 veil = noise(p * 0.75 + 0.25 * early + 4.0 * uDice[2].xy, t * 0.5);
+    float presence = 0.06 + 0.94 * smooth01(0.95 + 0.95 * veil.x - 0.30 * length(p));
     float body = presence * sheen * sheen * (0.25 + 0.45 * smooth01(value)) * smooth01(0.15 + steep);
 
     // Threads lie along the contours, as thin on screen wherever they run; where contours crowd closer than pixels
@@ -40,7 +40,7 @@ vec3 picture(vec2 p) {
     float thread = filament(apart, 0.006 + 1.2 / uSize.y) / (1.0 + 3.0 * crowd) * smooth01(steep);
     float ridge = filament(value / slant, 0.009 + 0.010 * uGlow) * smooth01(steep * 1.5);
     float hue = 0.14 * early.x + 0.22 * value + 0.15 * veil.y + uDice[2].z;
-    vec3 colour = ink(hue, 0.06 + 0.62 * body) * body * 2.4;
+    vec3 colour = ink(hue, 0.06 + 0.60 * body) * body * 3.4;
     float lit = presence * (0.35 + 0.65 * sheen);
     colour += ink(hue + 0.12, 0.58) * thread * lit * (0.2 + 1.0 * uGlow) * (0.6 + 0.6 * uLevels.z);
     colour += ink(hue + 0.3, 0.70) * ridge * lit * (0.4 + 3.0 * uGlow) * (0.8 + 1.6 * uKick);

@@ -1,5 +1,9 @@
 // Frames a family's picture(): view and fold before it, feedback and dissolve after it.
 
+#ifndef TRAIL_FADE
+#define TRAIL_FADE 1.0     // families that travel fast let their trails fade faster
+#endif
+
 uniform sampler2D uPrevious;
 uniform float uKeep;       // share of brighter light that stays from the last picture
 uniform float uDissolve;   // share of the new picture while one scene gives way to another, else 1
@@ -31,6 +35,6 @@ void main() {
     vec2 inside = smoothstep(vec2(0.0), vec2(0.004), from) * smoothstep(vec2(0.0), vec2(0.004), 1.0 - from);
     vec3 before = texture(uPrevious, from).rgb * inside.x * inside.y;
 
-    vec3 colour = fresh + uKeep * max(before - fresh, 0.0);
+    vec3 colour = fresh + pow(uKeep, TRAIL_FADE) * max(before - fresh, 0.0);
     fragColour = vec4(mix(before, colour, uDissolve), 1.0);
 }

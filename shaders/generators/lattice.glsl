@@ -1,5 +1,6 @@
 #version 330 core
 //!include common.glsl
+#define TRAIL_FADE 2.5
 // Hyperbolic tilings: mirrors fold the Poincaré disk into one triangle, and light runs along its walls.
 
 uniform vec4 uMirror;      // the circle mirror: centre x, its radius squared; then cos, sin of the wedge's wall
@@ -60,9 +61,9 @@ vec3 picture(vec2 p) {
     float depth = exp(-0.42 * span) * smooth01(rim * 3.0) * mix(1.0, 0.3, smoothstep(0.9, 1.1, outside));
     vec2 veil = noise(p * 0.8 + 6.0 * uDice[2].xy, t * 0.7);
     float shade = depth * smooth01(0.35 + 1.0 * veil.x);
-    vec3 colour = ink(hue, 0.05 + 0.40 * facet) * facet * facet * 0.5 * shade;
+    vec3 colour = ink(hue, 0.05 + 0.40 * facet) * facet * facet * 0.34 * shade;
     colour += ink(hue + 0.2, 0.66) * line * (0.5 + 4.0 * uGlow) * (0.55 + 2.4 * wave + 0.4 * uKick) * depth;
-    colour += ink(hue + 0.25, 0.45) * exp(-13.0 * edge) * 0.3 * (0.2 + 1.2 * wave + 0.2 * uKick) * uGlow * depth;
+    colour += ink(hue + 0.25, 0.45) * exp(-13.0 * edge) * 0.2 * (0.2 + 1.2 * wave + 0.2 * uKick) * uGlow * depth;
     colour += ink(hue + 0.35, 0.55) * thin * (0.03 + 0.7 * uDetail) * shade * (0.4 + uLevels.z);
     colour += ink(hue + 0.5, 0.68) * gem * (0.5 + 3.0 * wave + 1.2 * uKick) * depth;
     return colour * (1.0 + 0.4 * uKick);

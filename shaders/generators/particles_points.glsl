@@ -42,11 +42,11 @@ void main() {
     vec4 n = textureLod(uNoise, (q.xy * 1.3 + q.z * 0.9 + 5.0 * uDice[1].xy) / 16.0, 0.0);
     vec2 m = textureLod(uNoise, (q.zx * 1.4 + 9.0 * uDice[1].zw + 0.12 * t) / 16.0, 0.0).xy;
     vec3 stir = vec3(n.xy * cos(t) + n.zw * sin(t), m.x * cos(t * 0.7) + m.y * sin(t * 0.7));
-    q += stir * mix(0.05, 0.75, uWarp) * (0.4 + 0.6 * chance);
+    q += stir * mix(0.03, 0.85, uWarp * uWarp) * (0.4 + 0.6 * chance);
     q *= 1.0 + 0.28 * uKick * (0.3 + chance) + 0.05 * uLevels.x;
 
-    q.xz = turn(uTravel * 0.13) * q.xz;
-    q.yz = turn(0.42 + 0.22 * sin(uTravel * 0.09)) * q.yz;
+    q.xz = turn(uTravel * 0.13 + TAU * uDice[0].y) * q.xz;
+    q.yz = turn(mix(0.15, 0.75, uDice[0].z) + 0.22 * sin(uTravel * 0.09)) * q.yz;
     float zoom = uZoom * (1.0 + 0.09 * uKick);
     float depth = 2.5 + q.z;
     vec2 s = turn(-uTurn) * (q.xy * zoom * 2.35 / max(depth, 0.3));

@@ -1,5 +1,6 @@
 #version 330 core
 //!include common.glsl
+#define TRAIL_FADE 2.0
 // The reaction's culture as a lit, wet relief with glowing rims.
 uniform sampler2D uState;
 uniform vec2 uStateSize;

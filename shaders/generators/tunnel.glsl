@@ -1,5 +1,6 @@
 #version 330 core
 //!include common.glsl
+#define TRAIL_FADE 7.0
 // A bending tunnel in perspective: panelled walls, glowing seams, and rings of light that run with the beat.
 
 vec2 course(float z) {
@@ -15,7 +16,7 @@ float reach(vec2 d) {
 }
 
 vec3 picture(vec2 p) {
-    float camera = uTravel * 1.35;
+    float camera = uTravel * 0.95;
     vec2 here = course(camera);
     vec2 d = p;
     float z = 1.0;
@@ -36,13 +37,13 @@ vec3 picture(vec2 p) {
 
     // Width of one pixel in wall units, for lines that stay clean into the distance.
     float blur = z * z * 2.0 / uSize.y / uZoom;
-    float fog = exp(-0.13 * z);
+    float fog = exp(-0.19 * z);
     float seamX = filament(0.5 - part.x, 0.011 + blur * sides * 0.05);
     float seamY = filament(0.5 - part.y, 0.016 + blur * rows);
-    float seam = max(seamX * 0.8, seamY) / (1.0 + 2.5 * blur);
+    float seam = max(seamX * 0.8, seamY) / (1.0 + 6.0 * blur);
 
     // Panels: most are dark, a few are lit from inside and fall off towards their frames.
-    float lit = smooth01(chance.x * 2.6 - 0.35 + 0.5 * uLevels.y);
+    float lit = smooth01(chance.x * 3.2 - 0.30 + 0.5 * uLevels.y);
     float inset = max(part.x, part.y) * 2.0;
     float panel = smooth01(1.15 - inset) * (0.35 + 0.65 * inset * inset) * lit;
     float marble = smooth01(0.45 + 0.8 * cloud(vec2(round_ * 2.0, along * 0.21), 0.3 * uTravel).x);
@@ -53,7 +54,7 @@ vec3 picture(vec2 p) {
     float shade = fog * (0.35 + 0.65 * smooth01((z - 0.8) * 0.7));
     float hue = 0.05 * along + 0.25 * chance.y + uDice[2].x;
     vec3 colour = ink(hue, 0.10 + 0.24 * marble) * marble * shade * 0.22;
-    colour += ink(hue + 0.18, 0.52) * panel * shade * (1.1 + 0.7 * uKick);
+    colour += ink(hue + 0.18, 0.52) * panel * shade * (2.2 + 1.6 * uKick);
     colour += ink(hue + 0.32, 0.75) * seam * shade * (0.1 + 1.9 * uGlow) * (0.9 + 4.0 * ring);
     colour += ink(hue + 0.4, 0.58) * ring * shade * (0.15 + 0.5 * uGlow) * (0.03 + 1.6 * panel + 0.22 * smooth01(inset * 2.0 - 1.1));
     // The far end: a small sun in haze.

@@ -210,8 +210,9 @@ def test_a_new_scene_dissolves_in(generator: ProceduralGenerator, change: dict[s
     steps = [generator.generate(params(family, 1.0 + i / 30, travel=1.0, **change)).copy() for i in range(1, 40)]
     assert difference(steps[0], old) < 0.25 * difference(steps[-1], old)
     assert np.array_equal(steps[-1], steps[-2]), "the dissolve never ends"
-    most = max(light(old), light(steps[-1]))
-    assert max(light(step) for step in steps) < 1.05 * most + 1.0, "the dissolve flashes"
+    # Judged as light, not as bytes: their curve makes the middle of any cross-fade look brighter than its ends.
+    shine = [float(((picture[..., :3] / 255.0) ** 2.2).mean()) for picture in (old, *steps)]
+    assert max(shine) < 1.02 * max(shine[0], shine[-1]) + 0.001, "the dissolve flashes"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 91), (333, 35), (70, 130)])

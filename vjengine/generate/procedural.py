@@ -213,7 +213,13 @@ class ProceduralGenerator:
         if layer is not None:
             prepared = family, self._scene.variation
             moment = Moment(
-                uniforms, params.travel % TRAVEL_WRAP, _kick(params), self._dice, prepared != self._prepared
+                uniforms=uniforms,
+                travel=params.travel % TRAVEL_WRAP,
+                kick=_kick(params),
+                morph=values["gen.morph"],
+                low=values["audio.amount"] * max(params.bands[:2]),
+                dice=self._dice,
+                fresh=prepared != self._prepared,
             )
             self._prepared = prepared
             more_uniforms, more_textures = layer.prepare(moment, textures)

@@ -179,3 +179,9 @@ class PingPong:
         """Make both pictures black."""
         for target in self._targets:
             target.framebuffer.clear()
+
+    def smooth(self, on: bool) -> None:
+        """Read between texels (``on``) or the nearest one."""
+        filter_ = moderngl.LINEAR if on else moderngl.NEAREST
+        for target in self._targets:
+            target.texture.filter = (filter_, filter_)

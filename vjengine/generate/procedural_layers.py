@@ -10,6 +10,7 @@ from typing import Protocol
 
 import moderngl
 import numpy as np
+import numpy.typing as npt
 
 from vjengine.generate.procedural_gl import Pass, PingPong, Target, UniformValue
 
@@ -25,6 +26,8 @@ class Moment:
         uniforms: the values all families share.
         travel: motion so far, s at pace 1, wrapped as the shaders see it.
         kick: 0–1.
+        morph: ``gen.morph``.
+        low: level of the low bands, 0–1.
         dice: sixteen numbers 0–1 that make this variation.
         fresh: True on the first frame of a variation.
     """
@@ -32,6 +35,8 @@ class Moment:
     uniforms: Mapping[str, UniformValue]
     travel: float
     kick: float
+    morph: float
+    low: float
     dice: tuple[float, ...]
     fresh: bool
 
@@ -44,8 +49,13 @@ class Layer(Protocol):
         ...
 
 
-# Networks chosen by eye from several hundred; most random networks are mud.
-CPPN_SEEDS: tuple[int, ...] = tuple(range(24))
+# Networks chosen by eye out of a hundred: large shapes, a place to look at, room around it.
+# fmt: off
+CPPN_SEEDS: tuple[int, ...] = (
+    10, 14, 15, 17, 23, 27, 31, 33, 34, 36, 37, 38, 40, 44, 48, 51,
+    52, 60, 62, 67, 72, 73, 75, 76, 78, 80, 87, 88, 89, 90, 97, 99,
+)
+# fmt: on
 
 # (constant, radius of its slow circle): places on the edge of the Mandelbrot set whose sets fill the frame.
 JULIA_PLACES: tuple[tuple[complex, float], ...] = (
@@ -85,21 +95,34 @@ class Network:
 
     def __init__(self) -> None:
         self._seed = -1
-        self._weights = b""
+        self._weights = self.weights(0)
 
     def prepare(self, moment: Moment, textures: Textures) -> tuple[Uniforms, Textures]:
-        """Return the weights of this variation."""
+        """Return the weights of this variation, and what its slow latent inputs add to the first layer."""
         seed = CPPN_SEEDS[_pick(moment.dice[15], len(CPPN_SEEDS))]
         if seed != self._seed:
             self._seed, self._weights = seed, self.weights(seed)
-        return {"uWeights": self._weights}, {}
+        t = 0.14 * moment.travel
+        latent = np.array([math.sin(0.71 * t), math.cos(0.53 * t), math.sin(0.37 * t + 2.0), self._pose(moment)])
+        # Matrices lie column by column, as GLSL reads them: each row here is a column.
+        first, second = (latent @ self._weights[index] for index in (1, 3))
+        return {
+            "uWeights": self._weights[[0, 2, *range(4, 14)]].tobytes(),
+            "uBiasA": tuple(map(float, first)),
+            "uBiasB": tuple(map(float, second)),
+        }, {}
 
     @staticmethod
-    def weights(seed: int) -> bytes:
-        """Return fourteen 4×4 matrices, float32: place and latent inputs, two hidden layers, output."""
+    def _pose(moment: Moment) -> float:
+        """Return the latent input that ``gen.morph`` moves and the bass leans on."""
+        return 2.0 * moment.morph - 1.0 + 0.12 * moment.low
+
+    @staticmethod
+    def weights(seed: int) -> npt.NDArray[np.float32]:
+        """Return ``(14, 4, 4)`` float32: place and latent inputs, two hidden layers, output."""
         rng = np.random.default_rng(seed)
         scales = np.array([1.5, 0.55, 1.2, 0.45, *[0.85] * 8, 0.9, 0.9], dtype=np.float32)
-        return (rng.standard_normal((14, 4, 4), dtype=np.float32) * scales[:, None, None]).tobytes()
+        return rng.standard_normal((14, 4, 4), dtype=np.float32) * scales[:, None, None]
 
 
 class JuliaConstant:
@@ -129,14 +152,14 @@ class Reaction:
     """The Gray–Scott culture of ``reaction``: it advances with the travel, whatever the frame rate."""
 
     SIZE = (256, 144)
-    STEPS_PER_SECOND = 260.0
+    STEPS_PER_SECOND = 210.0
     MOST_STEPS = 24
-    FIRST_STEPS = 90
+    FIRST_STEPS = 140
 
     def __init__(self, ctx: moderngl.Context, shaders: Path) -> None:
         self._seed = Pass(ctx, shaders, "reaction_seed.glsl")
         self._step = Pass(ctx, shaders, "reaction_step.glsl")
-        self._state = PingPong(ctx, self.SIZE, dtype="f4", repeat=True, parts=2)
+        self._state = PingPong(ctx, self.SIZE, dtype="f4", repeat=True)
         self._done = 0
         self._kick = 0.0
         self._strikes = 0
@@ -164,12 +187,16 @@ class Reaction:
         # Strikes fall evenly over the plane, never twice in one place.
         uniforms["uBurst"] = (self._strikes * 0.754877666 % 1.0, self._strikes * 0.569840291 % 1.0)
         uniforms["uStrike"] = min(1.0, 1.2 * strike) if strike > 0.05 else 0.0
+        uniforms["uStir"] = float(steps)
         self._step.set(uniforms)
         for step in range(steps):
+            # Only stirring reads between texels; on a CPU a nearest look costs a quarter of a smooth one.
             if step == 1:
-                self._step.set({"uStrike": 0.0})
+                self._step.set({"uStir": 0.0})
+                self._state.smooth(False)
             self._step.draw(self._state.next, {**textures, "uState": self._state.last})
             self._state.swap()
+        self._state.smooth(True)
 
 
 class Cloud:
