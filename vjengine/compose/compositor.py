@@ -29,6 +29,8 @@ LONGEST_STEP = 1.0
 """s: after a longer pause the picture goes on as if this much time had passed."""
 TRAIL_MEMORY = 2.0
 """s for which an unseen trail is kept up, so that modulating it to nothing and back does not lose it."""
+BLOOM_GAIN = 0.6
+"""Share of the spilled light that is added at an amount of 1: wide bright areas glow, but keep their drawing."""
 DISPLACE_SPEED = 0.6
 """Screen heights a second that full displacement moves the trail over a full step of brightness."""
 DISPLACE_REACH = 0.012
@@ -205,7 +207,7 @@ class Compositor:
         uniforms = finish_uniforms(control, self._motion, self.size[0] / self.size[1])
         if values["bloom.amount"] > 0.0 and self._bloom.ready:
             features.append("BLOOM")
-            uniforms["bloom_amount"] = values["bloom.amount"]
+            uniforms["bloom_amount"] = BLOOM_GAIN * values["bloom.amount"]
             textures["bloom"] = self._bloom.draw(
                 self._picture.texture, values["bloom.threshold"], values["bloom.radius"]
             )

@@ -73,7 +73,7 @@ def observe(state: FlashState, seen: Luminance, time: float, delta: float) -> Fl
         never = np.full(seen.shape, -np.inf)
         return FlashState(seen.copy(), np.zeros(seen.shape, np.int8), never, never.copy())
     state = _follow(state, seen, time)
-    changes = tuple(moment for moment in state.changes if time - moment < 1.0)
+    changes = tuple(moment for moment in state.changes if 0.0 <= time - moment < 1.0)
     up, rose, fell = state.up, state.rose, state.fell
     if up != 1 and _together(rose, time):
         changes, up, rose = (*changes, time), 1, np.full(rose.shape, -np.inf)
@@ -86,7 +86,8 @@ def observe(state: FlashState, seen: Luminance, time: float, delta: float) -> Fl
 
 def _together(moments: npt.NDArray[np.float64], time: float) -> bool:
     """Tell whether a quarter of the picture changed within a moment; what was counted once is wiped by the caller."""
-    return bool(np.count_nonzero(time - moments < TOGETHER) >= AREA * moments.size)
+    since = time - moments
+    return bool(np.count_nonzero((since >= 0.0) & (since < TOGETHER)) >= AREA * moments.size)
 
 
 def unsafe(changes: tuple[float, ...]) -> bool:
