@@ -129,7 +129,6 @@ import glfw
 glfw.set_window_pos(preview._handle, 0, 0)
 glfw.set_window_pos(programme._handle, 400, 0)
 until(preview, lambda strokes: glfw.get_window_pos(programme._handle) == (400, 0))
-preview.activate()
 texture = quadrants(preview.ctx, (64, 36))
 fbo = preview.ctx.framebuffer([texture])
 shown = []

@@ -73,7 +73,8 @@ class Window:
     """A window with an OpenGL 3.3 core context of its own.
 
     Textures are shared with the window given as ``share``; framebuffers, vertex arrays and programs are not. Whoever
-    draws with a window's ``ctx`` calls :meth:`activate` first if there is more than one window.
+    draws with a window's ``ctx`` calls :meth:`activate` first if there is more than one window. Making a window with
+    ``share``, and :meth:`show_from`, leave the context of ``share`` current.
 
     Args:
         title: shown in its frame.
@@ -137,6 +138,9 @@ class Window:
             self._glfw.set_window_pos(self._handle, *self._windowed[:2])
         if place and fullscreen:
             self._enter(*place)
+        if share is not None:
+            # Whoever draws with the first window goes on as if this one had not been made.
+            share.activate()
 
     # Making it.
 
