@@ -38,6 +38,22 @@ CONTROLLER = textwrap.dedent(
     """
 )
 
+LISTENER = textwrap.dedent(
+    """
+    import sys, rtmidi
+    # Named like the engine, so that the engine leaves it alone. No callback: rtmidi itself keeps the messages.
+    port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name="vjengine-yardstick", queue_size_limit=100000)
+    names = port.get_ports()
+    port.open_port(next(i for i, name in enumerate(names) if name.startswith(sys.argv[1])))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        count = 0
+        while port.get_message():
+            count += 1
+        print(count, flush=True)
+    """
+)
+
 
 class Jack:
     """A private JACK server with a dummy device. Stopped by SIGTERM it gives its slot in the registry back."""
@@ -210,3 +226,36 @@ def controller(request: pytest.FixtureRequest) -> Iterator[Callable[..., Control
     yield start
     for one in started:
         one.kill()
+
+
+@pytest.fixture
+def listener(jack: Jack) -> Iterator[Callable[[str], Callable[[], int]]]:
+    """Start a bare listener to a controller; it returns a function that counts the messages heard since last asked."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(controller: str) -> Callable[[], int]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LISTENER, controller],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **jack.env},
+        )
+        started.append(process)
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        assert stdout.readline() == "ready\n"
+
+        def count() -> int:
+            stdin.write("\n")
+            stdin.flush()
+            return int(stdout.readline())
+
+        return count
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
