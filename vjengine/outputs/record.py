@@ -125,7 +125,8 @@ class Recorder:
             codec = "libx264"  # the same bytes on every run
         codec = choose_codec(codec, self._padded, self._fps)
 
-        depth = max(4, min(60, _QUEUE_BYTES // (self._padded[0] * self._padded[1] * 4)))
+        # Half a second: enough for a hiccup of the disk, little enough that the end of a show does not drag on.
+        depth = max(8, min(round(self._fps / 2), _QUEUE_BYTES // (self._padded[0] * self._padded[1] * 4)))
         self._work: queue.SimpleQueue[_Picture | _Sound | None] = queue.SimpleQueue()
         self._buffers: queue.SimpleQueue[Pixels] = queue.SimpleQueue()
         for _ in range(depth):
@@ -326,7 +327,7 @@ class Recorder:
             size = self.partial.stat().st_size
             if shutil.disk_usage(self.path.parent).free < size + MIN_FREE:
                 raise RecordError(f"no room for the {self.path.suffix} copy; it stays Matroska, which plays as well")
-            remux(self.partial, self.path, fps=self._fps, samples=encoder.samples)
+            remux(self.partial, self.path, fps=self._fps, samples=encoder.samples, packets=encoder.packets)
             self.partial.unlink()
         except (RecordError, OSError) as error:
             self.error = self.error or reason(error)

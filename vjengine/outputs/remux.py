@@ -19,7 +19,14 @@ from vjengine.outputs.encode import PRIMING
 _INDEX_FIXED, _INDEX_PACKET = 64 * 1024, 40  # bytes an MP4's index can take: at all, and for each packet
 
 
-def remux(source: Path, target: Path, *, fps: Fraction | None = None, samples: int | None = None) -> None:
+def remux(
+    source: Path,
+    target: Path,
+    *,
+    fps: Fraction | None = None,
+    samples: int | None = None,
+    packets: int | None = None,
+) -> None:
     """Write the recording ``source`` (MKV) to ``target`` (MP4); ``target`` appears whole or not at all.
 
     Args:
@@ -27,6 +34,7 @@ def remux(source: Path, target: Path, *, fps: Fraction | None = None, samples: i
         target: the MP4.
         fps: its frame rate; None reads it from the file.
         samples: length of its sound; None reads it from the file, to one packet.
+        packets: how many it has at most; None counts them, which reads the file once more.
 
     Raises:
         RecordError: if it holds no pictures or the target cannot be written; ``source`` is left as it is.
@@ -34,8 +42,9 @@ def remux(source: Path, target: Path, *, fps: Fraction | None = None, samples: i
     av = load_av()
     part = target.with_name(f"{target.stem}.partial{target.suffix}")
     try:
-        with av.open(str(source)) as recording:
-            packets = sum(1 for packet in recording.demux() if packet.size)
+        if packets is None:
+            with av.open(str(source)) as recording:
+                packets = sum(1 for packet in recording.demux() if packet.size)
         with av.open(str(source)) as recording:
             if not recording.streams.video:
                 raise RecordError(f"{source} holds no pictures")
@@ -56,18 +65,24 @@ def _copy(av: Any, recording: Any, part: Path, fps: Fraction | None, samples: in
         sound = recording.streams.audio[0] if recording.streams.audio else None
         rate = Fraction(fps or picture.guessed_rate or picture.average_rate)
         tracks = {stream.index: film.add_stream_from_template(stream) for stream in (picture, sound) if stream}
-        tracks[picture.index].time_base = 1 / rate
+        tracks[picture.index].time_base = slot_length = 1 / rate
+        sample_length = Fraction(1, sound.rate) if sound else None
+        # A long night has a million packets: whole numbers here, where fractions would take most of the time.
+        scale = picture.time_base * rate
+        up, down = scale.numerator, scale.denominator
         heard = -PRIMING
         for packet in recording.demux(*(stream for stream in (picture, sound) if stream)):
             if not packet.size:
                 continue
-            if packet.stream.index == picture.index:
-                packet.pts = packet.dts = round(packet.pts * packet.time_base * rate)
-                packet.time_base, packet.duration = 1 / rate, 1
+            index = packet.stream_index
+            if index == picture.index:
+                packet.time_base = slot_length
+                packet.pts = packet.dts = (2 * packet.pts * up + down) // (2 * down)
+                packet.duration = 1
             else:
-                packet.time_base = Fraction(1, packet.stream.rate)
+                packet.time_base = sample_length
                 packet.pts = packet.dts = heard
                 packet.duration = PRIMING if samples is None else max(0, min(PRIMING, samples - heard))
                 heard += PRIMING
-            packet.stream = tracks[packet.stream.index]
+            packet.stream = tracks[index]
             film.mux(packet)
