@@ -12,7 +12,7 @@ uniform vec2 uConstant;    // the set's constant, moving near the edge of the Ma
 vec3 picture(vec2 p) {
     float t = uTravel * 0.12;
     vec2 z = p * 0.98;
-    z += 0.22 * uWarp * sin(z.yx * 2.1 + t * vec2(1.3, -1.1) + TAU * uDice[0].xy);
+    z += 0.42 * uWarp * sin(z.yx * 1.7 + t * vec2(1.3, -1.1) + TAU * uDice[0].xy);
     vec2 centre = 0.35 * vec2(cos(t * 0.9 + TAU * uDice[1].x), sin(t * 0.7 + TAU * uDice[1].y));
     float radius = mix(0.25, 0.75, uMorph) + 0.08 * uKick;
     float ring = 1e3, cross = 1e3, point = 1e3, swift = 1.0, steps = 0.0;

@@ -7,7 +7,9 @@ vec3 picture(vec2 p) {
     float t = uTravel * 0.25;
     vec3 colour = vec3(0.0);
     int layers = 3 + int(uDetail * 4.0);
-    p = turn(mix(-0.55, 0.55, uDice[0].x)) * p;
+    // Folded, the curtains hang in a ring, their rays outwards.
+    if (uSymmetry > 1.5) p = vec2(p.x, 1.1 * length(p) - 0.9);
+    else p = turn(mix(-0.55, 0.55, uDice[0].x)) * p;
     float low = mix(-0.85, -0.35, uDice[0].y), high = low + mix(0.45, 1.15, uDice[0].z);
     float swing = mix(0.10, 0.60, uWarp);
     // Morph: from bare silk lines to tall curtains.

@@ -22,7 +22,7 @@ vec3 picture(vec2 p) {
     float z = 1.0;
     for (int i = 0; i < 4; i++) {
         z = min(0.85 / max(reach(d), 1e-3), 40.0);
-        d = p - 1.6 * uWarp * (course(camera + z) - here) * (z / (z + 6.0)) / 2.2;
+        d = p - 0.5 * uWarp * (course(camera + z) - here) * (z / (z + 6.0));
     }
     float along = camera + z;
     float twist = uDice[1].x < 0.5 ? 0.11 : -0.07;
@@ -37,7 +37,7 @@ vec3 picture(vec2 p) {
 
     // Width of one pixel in wall units, for lines that stay clean into the distance.
     float blur = z * z * 2.0 / uSize.y / uZoom;
-    float fog = exp(-0.19 * z);
+    float fog = exp(-0.24 * z);
     float seamX = filament(0.5 - part.x, 0.011 + blur * sides * 0.05);
     float seamY = filament(0.5 - part.y, 0.016 + blur * rows);
     float seam = max(seamX * 0.8, seamY) / (1.0 + 6.0 * blur);
@@ -55,11 +55,11 @@ vec3 picture(vec2 p) {
     float hue = 0.05 * along + 0.25 * chance.y + uDice[2].x;
     vec3 colour = ink(hue, 0.10 + 0.24 * marble) * marble * shade * 0.22;
     colour += ink(hue + 0.18, 0.52) * panel * shade * (2.2 + 1.6 * uKick);
-    colour += ink(hue + 0.32, 0.75) * seam * shade * (0.1 + 1.9 * uGlow) * (0.9 + 4.0 * ring);
+    colour += ink(hue + 0.32, 0.75) * seam * shade * (0.1 + 1.9 * uGlow) * (1.5 + 3.8 * ring);
     colour += ink(hue + 0.4, 0.58) * ring * shade * (0.15 + 0.5 * uGlow) * (0.03 + 1.6 * panel + 0.22 * smooth01(inset * 2.0 - 1.1));
     // The far end: a small sun in haze.
     float off = reach(d);
-    vec3 sun = ink(uDice[2].x + 0.5, 0.55) * exp(-5.0 * off) * 0.30 + ink(uDice[2].x + 0.55, 0.9) * exp(-26.0 * off) * 1.2;
+    vec3 sun = ink(uDice[2].x + 0.5, 0.55) * exp(-5.0 * off) * 0.42 + ink(uDice[2].x + 0.55, 0.9) * exp(-26.0 * off) * 1.2;
     colour += sun * (0.5 + 1.2 * uKick + 0.5 * uLevels.x) * (0.4 + uGlow);
     return colour * (1.0 + 0.35 * uKick);
 }

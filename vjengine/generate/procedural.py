@@ -227,7 +227,7 @@ class ProceduralGenerator:
             textures |= more_textures
 
         feedback = values["gen.feedback"]
-        fade_time = 0.18 * feedback / (1.0 - feedback)
+        fade_time = 0.11 * feedback / (1.0 - feedback)
         uniforms |= {
             "uKeep": math.exp(-elapsed / fade_time) if fade_time > 0.0 else 0.0,
             "uDissolve": share,
