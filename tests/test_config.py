@@ -82,13 +82,15 @@ def test_shipped_safety_macros_act_at_once() -> None:
     assert rate.value <= 3.0
 
 
-def test_shipped_half_way_levels_stay_near_the_look() -> None:
+def test_shipped_levels_begin_where_the_look_is_as_written() -> None:
     macros = bundled()
     for name in ("INTENSITY", "ENERGY"):
+        assert macros[name].initial == macros[name].neutral == 0.5
         for effect in macros[name].effects:
             row = PARAMS[effect.param]
-            moved = row.to_unit(effect.apply(row.default, macros[name].initial)) - row.to_unit(row.default)
-            assert abs(moved) <= 0.16, (name, effect)
+            for end in (-0.5, 0.5):
+                moved = effect.apply(row.default, end)
+                assert moved > 0.0 or row.low < 0.0 or effect.operation == "add", (name, effect)
 
 
 def shipped(*events: Event, seconds: float = 0.0) -> tuple[ControlState, ControlState]:

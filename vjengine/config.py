@@ -154,6 +154,7 @@ _MACRO_FIELDS: Mapping[str, Reader] = {
     "release": number(0.0, 120.0, "s"),
     "quantise": one_of(*get_args(Quantise)),
     "initial": number(0.0, 1.0),
+    "neutral": number(0.0, 1.0),
     "effects": _effects,
     "triggers": _triggers,
     "prompt": text(500),

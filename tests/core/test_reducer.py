@@ -25,7 +25,7 @@ def show() -> Show:
         MacroDef("CHILL", group="section", priority=10, effects=(MacroEffect("gen.speed", "multiply", 0.2),)),
         MacroDef("AUDIO", kind="toggle", initial=1.0, effects=(MacroEffect("audio.follow", "set", 1.0),)),
         MacroDef("HIT", quantise="bar", triggers=("reseed",), effects=(MacroEffect("out.flash", "set", 1.0),)),
-        MacroDef("ENERGY", kind="level", initial=0.5),
+        MacroDef("ENERGY", kind="level", initial=0.5, neutral=0.5, effects=(MacroEffect("gen.warp", "add", 0.2),)),
         MacroDef("BLACKOUT", kind="toggle", priority=99, effects=(MacroEffect("out.black", "set", 1.0),)),
         MacroDef("PANIC", triggers=("panic",)),
         MacroDef("WORDS", prompt="molten gold"),
@@ -269,3 +269,10 @@ def test_the_same_events_give_the_same_state() -> None:
         return run.step(ev.ParamSet(param="gen.warp", value=0.9), features=hearing(), n=50)
 
     assert np.array_equal(play().values.array, play().values.array)
+
+
+def test_a_level_at_its_neutral_value_is_the_look_as_written() -> None:
+    run = Runner()
+    assert run.step().values["gen.warp"] == pytest.approx(0.2)
+    assert run.step(ev.MacroLevel(macro="ENERGY", value=1.0)).values["gen.warp"] == pytest.approx(0.3)
+    assert run.step(ev.MacroLevel(macro="ENERGY", value=0.0)).values["gen.warp"] == pytest.approx(0.1)

@@ -102,6 +102,6 @@ def test_ctrl_c_finalises_what_is_done(start, beat_wav: Path, tmp_path: Path) ->
             continue
         break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    _out, err = process.communicate(timeout=10)
     assert process.returncode == 130, err
     assert len(frames(film)) > 5

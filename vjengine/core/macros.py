@@ -22,7 +22,7 @@ class MacroEffect:
     """What a macro does to one parameter when fully on.
 
     ``add`` adds ``value``; ``multiply`` scales by ``value``; ``set`` moves to ``value``. In between, the effect is
-    scaled by the macro's envelope.
+    scaled by how far the macro's envelope is from its neutral value.
     """
 
     param: str
@@ -30,7 +30,7 @@ class MacroEffect:
     value: float
 
     def apply(self, current: float, amount: float) -> float:
-        """Return ``current`` with this effect at ``amount`` (0–1)."""
+        """Return ``current`` with this effect at ``amount``: 1 is fully on, 0 not at all, below 0 the other way."""
         if self.operation == "add":
             return current + amount * self.value
         if self.operation == "multiply":
@@ -51,6 +51,8 @@ class MacroDef:
         attack, release: s for the envelope to rise and fall; 0 is at once.
         quantise: start on the next beat or bar instead of at once.
         initial: value at start, 0–1.
+        neutral: value at which the macro does nothing, 0–1; below it, effects turn round. 0.5 for a level whose middle
+            is the look as written.
         effects: parameter effects at full envelope.
         triggers: one-shots fired when the macro goes on.
         prompt: words added to the prompt while it is on.
@@ -68,6 +70,7 @@ class MacroDef:
     release: float = 0.0
     quantise: Quantise = "none"
     initial: float = 0.0
+    neutral: float = 0.0
     effects: tuple[MacroEffect, ...] = ()
     triggers: tuple[TriggerName, ...] = ()
     prompt: str = ""

@@ -378,10 +378,10 @@ _IS_CIRCULAR = np.isin(np.arange(len(PARAMS)), _CIRCULAR)
 
 
 def _with_effects(
-    value: float, effects: Iterable[tuple[str, mac.MacroEffect]], states: Mapping[str, mac.MacroState]
+    value: float, effects: Iterable[tuple[mac.MacroDef, mac.MacroEffect]], states: Mapping[str, mac.MacroState]
 ) -> float:
-    for name, effect in effects:
-        amount = states[name].envelope
-        if amount > 0.0:
+    for macro, effect in effects:
+        amount = states[macro.name].envelope - macro.neutral
+        if amount:
             value = effect.apply(value, amount)
     return value

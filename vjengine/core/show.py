@@ -20,22 +20,22 @@ class Show:
     Attributes:
         macros: definitions by name.
         looks: looks by name; never empty.
-        effects: ``(row index, effects)`` for every parameter some macro acts on, weakest priority first.
+        effects: ``(row index, ((macro, effect), …))`` for every parameter some macro acts on, weakest priority first.
         bases: parameter values of each look, by name.
     """
 
     macros: Mapping[str, MacroDef]
     looks: Mapping[str, Look]
-    effects: tuple[tuple[int, tuple[tuple[str, MacroEffect], ...]], ...] = field(init=False)
+    effects: tuple[tuple[int, tuple[tuple[MacroDef, MacroEffect], ...]], ...] = field(init=False)
     bases: Mapping[str, ParamValues] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.looks:
             object.__setattr__(self, "looks", {"default": Look()})
-        by_row: dict[int, list[tuple[str, MacroEffect]]] = {}
+        by_row: dict[int, list[tuple[MacroDef, MacroEffect]]] = {}
         for macro in sorted(self.macros.values(), key=lambda macro: macro.priority):
             for effect in macro.effects:
-                by_row.setdefault(PARAMS.index[effect.param], []).append((macro.name, effect))
+                by_row.setdefault(PARAMS.index[effect.param], []).append((macro, effect))
         object.__setattr__(self, "effects", tuple((row, tuple(found)) for row, found in sorted(by_row.items())))
         object.__setattr__(self, "bases", {name: ParamValues.of(look.values) for name, look in self.looks.items()})
 

@@ -109,6 +109,11 @@ class Hands:
             for event in self._keys.events(stroke.key, stroke.action, now, state.macros):
                 self._events.put(event)
 
+    def let_go(self, now: float) -> None:
+        """Release held keys: the keyboard has gone to another window, which will see them come up in our place."""
+        for event in self._keys.release_all(now):
+            self._events.put(event)
+
     def local_strokes(self) -> list[KeyStroke]:
         """Take the strokes that concern the window."""
         local, self._local = self._local, []

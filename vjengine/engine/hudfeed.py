@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from vjengine.engine.live import LiveEngine
 
 
+HINTS = (
+    ("space", "tap"),
+    ("enter", "the 1"),
+    ("←→", "look"),
+    ("tab", "HUD"),
+    ("f11", "full screen"),
+    ("esc esc", "end"),
+)
+"""The bottom line: what every performer asks in the first minute."""
+
+
 class HudFeed:
     """Makes a :class:`HudData` a frame; slow figures are read twice a second."""
 
@@ -62,10 +73,11 @@ class HudFeed:
             audio_name=engine.hearing.source.name,
             midi=engine.hands.midi_names,
             osc_in=engine.hands.osc_address,
-            recording=str(engine.options.record.name) if engine.options.record is not None else "",
+            recording=engine.recording.words,
             dropped_events=engine.events.dropped,
             shader_errors=tuple(str(error) for error in engine.session.compositor.errors),
             look_names=tuple(engine.show.looks),
             cpu_percent=self._cpu,
             memory_mb=self._memory,
+            hints=HINTS,
         )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import FrameType
-from typing import Literal
 
 from vjengine.core.clock import FrameLatch, LiveClock
 from vjengine.core.control import ControlState
@@ -78,7 +77,6 @@ class LiveEngine:
         self._stop = threading.Event()
         self._degradations: list[str] = []
         self.interrupted = False
-        self._phase: Literal["building", "playing", "closing"] = "building"
 
     def stop(self) -> None:
         """Ask the show to end after the current frame; callable from any thread."""
@@ -93,38 +91,54 @@ class LiveEngine:
         with self._catching_interrupts():
             with contextlib.ExitStack() as stack:
                 self._build(stack)
-                self._phase = "playing"
                 self._loop()
-                self._phase = "closing"
             self._write_stats()
         return self.stats
 
     def _build(self, stack: contextlib.ExitStack) -> None:
-        """Start all parts; what takes long and runs elsewhere, the worker process, as early as can be."""
+        """Start all parts, one after another, and leave between two of them if Ctrl-C was hit.
+
+        An exception out of the middle of a graphics call would leave the driver in pieces, so none is thrown there.
+        """
+        for step in (self._build_stage, self._build_session, self._build_hands, self._build_feeds):
+            step(stack)
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+
+    def _build_stage(self, stack: contextlib.ExitStack) -> None:
+        """Make what can be refused first, then the stage, and the worker process as early as can be."""
         options, clock = self.options, self.clock
         self.show = load_show(options.picture, self.events)
         self.hearing = Hearing(options, clock, self.features, self.commands, self.events)
+        stack.callback(self.hearing.stop)
+        self.recording = stack.enter_context(
+            Recording(options, self.hearing.source.sample_rate, self.events, self._say)
+        )
         self.stage = stack.enter_context(Stage(options, shader_dir(options.picture), clock, self.events))
+        if self.stage.headless and not options.headless:
+            self._say(f"{self.stage.reason}: drawing offscreen ({self.stage.ctx.info['GL_RENDERER']})")
         spec = generator_spec(options.picture, by_cpu=software(self.stage.ctx))
         self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=options.picture.generator_fps)
         stack.callback(self.generator.stop)
         self.generator.start()
-        if self.stage.headless and not options.headless:
-            self._say(f"{self.stage.reason}: drawing offscreen ({self.stage.ctx.info['GL_RENDERER']})")
-        compositor = build_compositor(self.stage.ctx, options.picture)
+
+    def _build_session(self, stack: contextlib.ExitStack) -> None:
+        compositor = build_compositor(self.stage.ctx, self.options.picture)
         stack.callback(compositor.release)
-        self.session = Session(self.show, options.picture.look, self.generator, compositor)
-        self.recording = stack.enter_context(
-            Recording(options, self.hearing.source.sample_rate, self.events, self._say)
-        )
-        self.hearing.tap = self.recording.hear if options.record else None
-        self.hands = stack.enter_context(Hands(options, self.show, self.session.control, clock, self.events, self._say))
-        self.feed = OscFeed(options.osc_out, self.session.control, clock, self.events) if options.osc_out else None
-        if self.feed is not None:
-            stack.callback(self.feed.stop)
-            self.feed.start()
+        self.session = Session(self.show, self.options.picture.look, self.generator, compositor)
+
+    def _build_hands(self, stack: contextlib.ExitStack) -> None:
+        control = self.session.control
+        self.hands = stack.enter_context(Hands(self.options, self.show, control, self.clock, self.events, self._say))
+
+    def _build_feeds(self, stack: contextlib.ExitStack) -> None:
+        """Start what only flows: the OSC feed and, last, the sound, so that picture and music begin together."""
+        if self.options.osc_out:
+            feed = OscFeed(self.options.osc_out, self.session.control, self.clock, self.events)
+            feed.start()
+            stack.callback(feed.stop)
         self.hud = HudFeed(self)
-        stack.callback(self.hearing.stop)
+        self.hearing.tap = self.recording.hear if self.options.record else None
         self.hearing.start()
 
     def _loop(self) -> None:
@@ -161,6 +175,8 @@ class LiveEngine:
     def _gather(self, now: float) -> list[Event]:
         """Return what happened since the last frame; hand tempo corrections on to the analyser."""
         self.hands.strokes(self.stage.poll(), now, self.session.state)
+        if not self.stage.focused:
+            self.hands.let_go(now)
         if self.stage.closed:
             self._stop.set()
         self.hands.advance(now - self.stats.started, self.stats.started)
@@ -205,9 +221,6 @@ class LiveEngine:
         def interrupt(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
             self._stop.set()
-            if self._phase == "building":
-                # Nothing plays yet and nothing is recorded: leave at once, unwinding what was started.
-                raise KeyboardInterrupt
 
         if threading.current_thread() is not threading.main_thread():
             yield

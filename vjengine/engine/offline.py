@@ -157,7 +157,7 @@ class OfflineEngine:
             player = PerformancePlayer(load_performance(options.perform), self.events)
         wall = LiveClock()
         for done in range(total):
-            if self.interrupted:
+            if self.interrupted or recorder.error:
                 break
             frame_time = clock.frame()
             for samples, moment in ears.hear(frame_time.time):

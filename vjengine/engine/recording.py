@@ -57,6 +57,15 @@ class Recording:
         self._recorder.write_audio(hop.samples, hop.time - len(hop.samples) / self._rate - zero)
 
     @property
+    def words(self) -> str:
+        """The running recording's name and length, as the HUD shows it; empty while nothing is recorded."""
+        recorder = self._recorder
+        if recorder is None or recorder.error:
+            return ""
+        minutes, seconds = divmod(int(recorder.seconds), 60)
+        return f"{recorder.path.name} {minutes}:{seconds:02d}"
+
+    @property
     def dropped(self) -> dict[str, int]:
         """Frames the recorder dropped and doubled, once it is closed."""
         if self.report is None:
@@ -68,6 +77,8 @@ class Recording:
         if self._recorder is None:
             return
         recorder, self._recorder = self._recorder, None
+        if recorder.seconds > 600.0:
+            self._say(f"finalising {recorder.path.name} ...")
         self.report = recorder.close()
         if self.report.error:
             self._say(f"recording stopped early: {self.report.error}; what there is: {self.report.path}")

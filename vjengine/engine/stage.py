@@ -117,6 +117,12 @@ class Stage:
         return strokes
 
     @property
+    def focused(self) -> bool:
+        """True while the keyboard is ours, or there is no window to lose it."""
+        windows = [window for window in (self.programme, self.preview) if window is not None]
+        return not windows or any(window.focused for window in windows)
+
+    @property
     def closed(self) -> bool:
         """True once the performer has closed the programme's window."""
         return self.programme is not None and self.programme.closed
@@ -139,6 +145,9 @@ class Stage:
             self.ctx.copy_framebuffer(self._preview_target, source)
             self.hud.draw(self._preview_target, hud())
             seen = self._preview_texture
+        if self.preview is not None and self.preview.closed:
+            self.preview.close()
+            self.preview = None
         if self.preview is not None and self.programme is not None:
             self.programme.show(programme)
             self.preview.show_from(seen)

@@ -170,7 +170,6 @@ class GeneratorProcess:
             self.state = "stopped"
 
     def _supervise(self) -> None:
-        self._say("warn", f"starting {self.spec.name}")
         while not self._stopping.is_set():
             reason, permanent = self._one_life()
             if self._stopping.is_set():

@@ -275,6 +275,11 @@ class Window:
         return self._destroyed or bool(self._glfw.window_should_close(self._handle))
 
     @property
+    def focused(self) -> bool:
+        """True while the keyboard is this window's."""
+        return not self._destroyed and bool(self._glfw.get_window_attrib(self._handle, self._glfw.FOCUSED))
+
+    @property
     def fullscreen(self) -> bool:
         """True while it fills a monitor."""
         return self._fullscreen
