@@ -191,6 +191,8 @@ def rock(kit: Kit, i: int, at: Callable[[float], float]) -> None:
 STEPS: dict[str, dict[str, str]] = {
     # Sixteenths of one bar; upper case is loud.
     "amen": {"k": "K.K.......KK....", "s": "....S..s.s..S..s", "h": "h.h.h.h.h.h.h.h."},
+    "boom bap": {"k": "K.....K.K.K.....", "s": "....S.......S...", "h": "H.h.H.h.H.h.H.h."},
+    "lazy beat": {"k": "K......K..K.....", "s": "....S.......S..s", "h": "h.h.h.h.h.h.h.h."},
     "two-step garage": {"k": "K.........K.....", "s": "....S.......S...", "h": "..h..hh...h..h.h"},
     "reggaeton": {"k": "K...K...K...K...", "s": "...S..S....S..S.", "h": "h.h.h.h.h.h.h.h."},
     "trap": {"k": "K.....K...K.....", "s": "........S.......", "h": "h.h.hhh.h.h.h.hh"},
@@ -291,6 +293,10 @@ def pieces(seconds: float = 30.0) -> list[Piece]:
         play(
             "garage 132", steps("two-step garage", (55.0, 65.4), "x..x..x...x..x.."), steady(132), seconds, four=False
         ),
+        play("boom bap 88", steps("boom bap"), steady(88), seconds, four=False),
+        play("boom bap 80", steps("boom bap"), steady(80), seconds, four=False),
+        play("lazy beat 93", steps("lazy beat", (55.0, 49.0), "x......x..x....."), steady(93), seconds, four=False),
+        play("lazy beat 86", steps("lazy beat", (55.0, 49.0), "x......x..x....."), steady(86), seconds, four=False),
         play("reggaeton 95", steps("reggaeton", (55.0, 49.0), "x..x..x.x..x..x."), steady(95), seconds),
         play("trap 140", steps("trap", (43.7,), "x.....x...x....."), steady(140), seconds, four=False),
         play("electro 127", steps("electro", (55.0,), "x.x.x.x.x.x.x.x."), steady(127), seconds, four=False),

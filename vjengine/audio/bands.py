@@ -19,10 +19,10 @@ NARROW_EDGES: tuple[float, ...] = (
 )
 """Edges in Hz of the narrow bands above 180 Hz: four to each of the upper four bands."""
 
-LOW_FREQUENCIES: tuple[float, ...] = (30.0, 45.0, 60.0, 80.0, 100.0, 120.0, 140.0, 160.0)
-"""Frequencies in Hz on which the low end is projected; the first two make up the sub band."""
+LOW_FREQUENCIES: tuple[float, ...] = (28.0, 40.0, 52.0, 80.0, 100.0, 120.0, 140.0, 160.0)
+"""Frequencies in Hz on which the low end is projected; the first three make up the sub band."""
 
-_SUB = 2
+_SUB = 3
 _LOW_WINDOW = 0.06
 _LOW_FALL = 0.008
 _FFT_WINDOW = 0.0215
@@ -63,6 +63,7 @@ class Spectrum:
         edges = np.sqrt(np.multiply(NARROW_EDGES[:-1], NARROW_EDGES[1:]))
         centres = np.concatenate([LOW_FREQUENCIES, edges])
         self._log_position = (np.log(centres / 20.0) / math.log(16000.0 / 20.0)).astype(np.float32)
+        self._average = np.full(len(NARROW_EDGES) - 1, 1.0 / (len(NARROW_EDGES) - 1), np.float32)
         self._widths = np.diff(NARROW_EDGES).astype(np.float32)
 
     def _make_low(self, sample_rate: int, hop: int, factor: int) -> None:
@@ -129,7 +130,7 @@ class Spectrum:
     def flatness(self) -> float:
         """Return geometric over arithmetic mean of the power density above 180 Hz: 0 a tone, 1 white noise."""
         density = np.square(self.narrow[len(LOW_FREQUENCIES) :]) / self._widths
-        mean = float(density.mean())
+        mean = float(density @ self._average)
         if mean < 1e-18:
             return 0.0
-        return min(1.0, math.exp(float(np.log(density + mean * 1e-9).mean())) / mean)
+        return min(1.0, math.exp(float(np.log(density + mean * 1e-9) @ self._average)) / mean)

@@ -28,7 +28,7 @@ _FIRST_LOOK = 2.0
 _SILENCE_STOPS = 2.0
 _SILENCE_FORGETS = 12.0
 _TEMPO_WEIGHTS: Doubles = np.array([1.0, 0.8, 0.5])
-_PHASE_WEIGHTS: Doubles = np.array([1.0, 0.7, 0.25])
+_PHASE_WEIGHTS: Doubles = np.array([1.0, 0.8, 0.3])
 _PHASE_MEMORY = 3.0
 _BLUR = 0.010
 _PERSIST_FIRST = 4
@@ -269,7 +269,7 @@ class BeatTracker:
         if fit.contrast < 0.1:
             return
         self._anchor -= 0.25 * trust * (fit.phase - own)
-        self._period += 0.12 * trust * (fit.period - self._period)
+        self._period += 0.2 * trust * (fit.period - self._period)
 
     # -- the clock -----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ _FAST_RISE, _FAST_FALL = 0.006, 0.03
 _SLOW = 1.0
 _LOUDNESS_FALL = 0.06
 _DC = 0.5
+_LIMIT = 4.0
 _ATTACK_LATENCY = 0.010
 """s from an attack's first sample to the peak of its onset strength, measured on drums at hops of 128 to 512."""
 
@@ -96,7 +97,9 @@ class Analyser:
         self._rms = self._peak = 0.0
         self._loudness_fall = 1.0 - math.exp(-step / _LOUDNESS_FALL)
         self._dc = 0.0
-        self._dc_share = np.float32(1.0 - math.exp(-step / _DC))
+        self._dc_share = 1.0 - math.exp(-step / _DC)
+        self._average = np.full(settings.hop, 1.0 / settings.hop, np.float32)
+        self._slope = np.linspace(0.0, 1.0, settings.hop, dtype=np.float32)
         self._hop = -1
         self._onset_count = 0
         self._onset_strength = 0.0
@@ -158,15 +161,16 @@ class Analyser:
     def _clean(self, block: Floats) -> Floats:
         """Return the block without junk and without its direct current."""
         clean = self._block
-        total = float(block.sum())
-        if math.isfinite(total):
-            np.clip(block, -4.0, 4.0, out=clean)
-        else:
-            np.nan_to_num(block, copy=True, nan=0.0, posinf=0.0, neginf=0.0).clip(-4.0, 4.0, out=clean)
+        np.copyto(clean, block)
+        # NaN fails every comparison, so it too is caught here.
+        if not (float(clean.max()) <= _LIMIT and float(clean.min()) >= -_LIMIT):
+            np.nan_to_num(clean, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            np.clip(clean, -_LIMIT, _LIMIT, out=clean)
         before = self._dc
-        self._dc += float(self._dc_share) * (float(clean.mean()) - before)
+        self._dc += self._dc_share * (float(clean @ self._average) - before)
         # A slope from the old to the new value: a step at every hop would be a buzz.
-        clean -= np.linspace(before, self._dc, clean.size, dtype=np.float32)
+        clean -= self._slope * np.float32(self._dc - before)
+        clean -= np.float32(before)
         return clean
 
     def _levels(self, silent: bool) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ _COMPRESSION = 12.0
 _PEAK_MEMORY = 12.0
 _FLOOR = 4e-3
 _LAG = 0.0107
+_MEAN_MEMORY = 0.4
+_ABOVE_MEAN = 1.5
 
 
 class Flux:
@@ -34,6 +36,8 @@ class Flux:
         low = len(LOW_FREQUENCIES)
         self._starts = np.array([0, low, low + 8])
         self._share = np.float32(1.0) / np.array([low, 8, 8], np.float32)
+        self._mean: Floats = np.zeros(REGISTERS, np.float32)
+        self._share_of_mean = np.float32(1.0 - math.exp(-step / _MEAN_MEMORY))
         self._unit = np.float32(1.0 / math.log1p(_COMPRESSION))
 
     def process(self, narrow: Floats) -> Floats:
@@ -50,4 +54,8 @@ class Flux:
         rise = np.maximum(level - self._past[self._slot], 0.0)
         self._past[self._slot] = level
         self._slot = (self._slot + 1) % self._lag
-        return np.asarray(np.add.reduceat(rise, self._starts) * self._share, dtype=np.float32)
+        flux = np.add.reduceat(rise, self._starts) * self._share
+        # Held chords beat against themselves all the time; an attack stands out of that.
+        clear = np.maximum(flux - self._mean * np.float32(_ABOVE_MEAN), 0.0)
+        self._mean += self._share_of_mean * (flux - self._mean)
+        return np.asarray(clear, dtype=np.float32)

@@ -90,7 +90,7 @@ def _draw_wave(axis: Any, analysis: TrackAnalysis) -> None:
 def _draw_bands(axis: Any, analysis: TrackAnalysis) -> None:
     if analysis.bands.size:
         axis.imshow(np.sqrt(analysis.bands.T), origin="lower", aspect="auto", cmap="inferno", vmin=0, vmax=1,
-                    extent=(0, analysis.duration, -0.5, 5.5), interpolation="nearest")  # fmt: skip
+                    extent=(0, max(analysis.duration, 0.1), -0.5, 5.5), interpolation="nearest")  # fmt: skip
     axis.set_yticks(range(6), BAND_NAMES)
 
 
