@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -79,7 +80,7 @@ class Report:
         self,
         metric: str,
         unit: str,
-        samples: Sequence[float] | float,
+        samples: Sequence[float] | npt.NDArray[np.float64] | float,
         *,
         peer: float | None = None,
         ratio: float | None = None,

@@ -24,7 +24,7 @@ from vjengine.engine.options import LiveOptions
 
 SLOW = "still:delay=1.0"
 GOAL = "p99 <= 40 ms"
-Switch = Callable[[bool], None]
+Switch = Callable[[bool], object]
 
 
 def measure(options: LiveOptions, n: int, prepare: Callable[[LiveEngine], Switch]) -> list[float]:
@@ -73,7 +73,7 @@ def by_osc(folder: Path, n: int) -> list[float]:
             builder.add_arg(float(on), "f")
             packets[on] = builder.build().dgram
         address = engine.hands.osc.address
-        return lambda on: sender.sendto(packets[on], address) and None
+        return lambda on: sender.sendto(packets[on], address)
 
     options = replace(quiet_options(folder, generator=SLOW), osc_in=("127.0.0.1", 0))
     return measure(options, n, prepare)
@@ -115,7 +115,7 @@ def by_key(folder: Path, n: int) -> list[float]:
             key = engine.show.macros["BLACKOUT"].key
             stdin.write(b"search --sync --name ^vjengine$ windowfocus\n")
             time.sleep(0.5)
-            return lambda on: stdin.write(f"key {key}\n".encode()) and None
+            return lambda on: stdin.write(f"key {key}\n".encode())
 
         latencies = measure(options, n, prepare)
         stdin.close()

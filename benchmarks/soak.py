@@ -42,7 +42,7 @@ def accelerated(frames: int) -> tuple[Growth, float]:
     picture = PictureOptions(size=(64, 36), generator="still", generator_size=(64, 36))
     ctx = offscreen_context()
     show = load_show(picture)
-    generator = create_generator(generator_spec(picture))
+    generator = create_generator(generator_spec(picture, show))
     compositor = build_compositor(ctx, picture, hot_reload=False)
     session = Session(show, "default", InlineFrames(generator), compositor)
     clock = FrameClock(60)

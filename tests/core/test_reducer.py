@@ -148,7 +148,9 @@ def test_audio_toggle_cuts_the_wire_from_music_to_picture() -> None:
     run = Runner("kick")
     loud = hearing(hits=(0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
     assert run.step(features=loud).values["camera.zoom"] == pytest.approx(1.5)
+    assert generator_params(run.state, 1, run.show).hits[1] == 1.0
     assert run.step(ev.MacroToggle(macro="AUDIO"), features=loud).values["camera.zoom"] == 1.0
+    assert generator_params(run.state, 2, run.show).hits[1] == 0.0
     assert run.step(ev.MacroToggle(macro="AUDIO"), features=loud).values["camera.zoom"] == pytest.approx(1.5)
 
 

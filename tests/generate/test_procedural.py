@@ -138,7 +138,6 @@ def test_a_kick_brightens_without_flooding_the_frame(draw: Draw, family: str) ->
     assert light(heard) > 1.04 * light(calm)
     dark = calm[..., :3].max(axis=2) < 24
     assert pulsed[dark][..., :3].mean() < 70, "a kick lights the dark space: that is a strobe"
-    assert difference(calm, draw(family, hits=KICK, bands=KICK, audio_amount=0.0)) == 0.0
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -26,9 +26,9 @@ class GeneratorParams:
         cue: counts look and prompt changes.
         prompts: ``(text, weight)`` pairs; empty for none.
         negative: negative prompt.
-        bands: fast band levels 0–1.
-        hits: band transients 0–1.
-        rms: loudness 0–1.
+        bands: fast band levels 0–1, already scaled by how much the picture follows the music; 0 with AUDIO off.
+        hits: band transients 0–1, scaled likewise.
+        rms: loudness 0–1, scaled likewise.
         beats: musical position in beats; the whole part is the beat's number.
         bar_phase: position in the bar, 0–1.
         beat_running: False while no beat is known.

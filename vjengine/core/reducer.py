@@ -29,7 +29,7 @@ from vjengine.core.modulation import (
 )
 from vjengine.core.params import PARAMS, ParamValues
 from vjengine.core.show import SMOOTHING, Show, clamp_all
-from vjengine.core.signals import NO_AUDIO, AudioFeatures
+from vjengine.core.signals import NO_AUDIO, AudioFeatures, Bands
 
 GLIDE_SECONDS = 1.0
 """After a change of look, parameters glide instead of jumping for this long."""
@@ -163,6 +163,7 @@ def generator_params(state: ControlState, sequence: int, show: Show) -> Generato
         words = show.macros[name].prompt
         if words and macro.envelope > 0.0:
             prompts.append((words, macro.envelope))
+    music = _music(state.values)
     return GeneratorParams(
         sequence=sequence,
         time=state.time.time,
@@ -173,13 +174,23 @@ def generator_params(state: ControlState, sequence: int, show: Show) -> Generato
         cue=state.cue,
         prompts=tuple(prompts),
         negative=state.look.negative,
-        bands=state.features.bands,
-        hits=state.features.hits,
-        rms=state.features.rms,
+        bands=_scaled(state.features.bands, music),
+        hits=_scaled(state.features.hits, music),
+        rms=min(1.0, music * state.features.rms),
         beats=state.beats,
         bar_phase=state.bar_phase,
         beat_running=state.beat_running,
     )
+
+
+def _music(values: ParamValues) -> float:
+    """How strongly the picture follows the music: 0 with AUDIO off, 1 as the look is written."""
+    return float(values.array[_FOLLOW_ROW] * values.array[_AMOUNT_ROW])
+
+
+def _scaled(bands: Bands, factor: float) -> Bands:
+    first, second, third, fourth, fifth, sixth = (min(1.0, factor * level) for level in bands)
+    return first, second, third, fourth, fifth, sixth
 
 
 def _fresh(features: AudioFeatures, now: float) -> AudioFeatures:
@@ -348,7 +359,8 @@ def _modulate(
     # How much the music acts must be known before the music acts.
     for row in (_FOLLOW_ROW, _AMOUNT_ROW):
         values[row] = _with_effects(float(values[row]), rows.get(row, ()), draft.macros)
-    music = float(np.clip(values[_FOLLOW_ROW], 0.0, 1.0) * np.clip(values[_AMOUNT_ROW], 0.0, 2.0))
+    values = clamp_modulated(values)
+    music = _music(ParamValues(values))
     moved = []
     for wire, before in zip(draft.look.modulations, followers, strict=True):
         reading = source_value(wire, signals, time.time, beats)

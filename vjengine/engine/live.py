@@ -117,7 +117,7 @@ class LiveEngine:
         self.stage = stack.enter_context(Stage(options, shader_dir(options.picture), clock, self.events))
         if self.stage.headless and not options.headless:
             self._say(f"{self.stage.reason}: drawing offscreen ({self.stage.ctx.info['GL_RENDERER']})")
-        spec = generator_spec(options.picture, by_cpu=software(self.stage.ctx))
+        spec = generator_spec(options.picture, self.show, by_cpu=software(self.stage.ctx))
         self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=options.picture.generator_fps)
         stack.callback(self.generator.stop)
         self.generator.start()

@@ -115,7 +115,7 @@ class OfflineEngine:
             show = load_show(picture)
             compositor = build_compositor(ctx, picture, hot_reload=False)
             stack.callback(compositor.release)
-            generator = create_generator(generator_spec(picture))
+            generator = create_generator(generator_spec(picture, show))
             stack.callback(generator.close)
             every = options.generator_every or max(1, round(float(fps) / picture.generator_fps))
             session = Session(show, picture.look, InlineFrames(generator, every), compositor)

@@ -74,9 +74,12 @@ def drawn_by_cpu() -> bool:
         ctx.release()
 
 
-def generator_spec(options: PictureOptions, *, by_cpu: bool = False) -> GeneratorSpec:
+def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False) -> GeneratorSpec:
     """Return what the generator is built from; ``by_cpu`` halves its default size, since one processor does it all."""
     name, settings = parse_generator(options.generator)
+    if name == "procedural":
+        # What is named here is compiled before the first frame, not during it.
+        settings.setdefault("family", show.bases[options.look].choice("gen.family"))
     return GeneratorSpec(name, options.frames_size(512 if by_cpu else 1024), options.seed, settings)
 
 

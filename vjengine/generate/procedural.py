@@ -217,7 +217,7 @@ class ProceduralGenerator:
                 travel=params.travel % TRAVEL_WRAP,
                 kick=_kick(params),
                 morph=values["gen.morph"],
-                low=values["audio.amount"] * max(params.bands[:2]),
+                low=max(params.bands[:2]),
                 dice=self._dice,
                 fresh=prepared != self._prepared,
             )
@@ -262,9 +262,8 @@ class ProceduralGenerator:
 
     def _uniforms(self, params: GeneratorParams, scene: _Scene) -> dict[str, UniformValue]:
         values, width, height = params.values, *self._size
-        ears = values["audio.amount"]
-        low, middle, high = (ears * max(params.bands[i : i + 2]) for i in (0, 2, 4))
-        hits = (ears * max(params.hits[i : i + 2]) for i in (0, 2, 4))
+        low, middle, high = (max(params.bands[i : i + 2]) for i in (0, 2, 4))
+        hits = (max(params.hits[i : i + 2]) for i in (0, 2, 4))
         # Without a beat the picture keeps a calm pulse of its own.
         beats = params.beats if params.beat_running else params.travel
         return {
@@ -324,8 +323,7 @@ class ProceduralGenerator:
 
 def _kick(params: GeneratorParams) -> float:
     """How hard the picture is struck now, 0–1: the pulse that macros and modulation drive, and the music's own."""
-    heard = params.values["audio.amount"] * max(params.hits[:2])
-    return min(1.0, params.values["gen.pulse"] + 0.6 * heard)
+    return min(1.0, params.values["gen.pulse"] + 0.6 * max(params.hits[:2]))
 
 
 def _shrinking(size: tuple[int, int]) -> list[tuple[int, int]]:
