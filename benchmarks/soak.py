@@ -33,8 +33,8 @@ Growth = list[tuple[float, float, int, int]]
 def reading(seconds: float) -> tuple[float, float, int, int]:
     """Return (s, MB resident, threads, open files) of this process."""
     process = psutil.Process()
-    files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
-    return seconds, process.memory_info().rss / 2**20, threading.active_count(), files
+    count = getattr(process, "num_fds", None) or getattr(process, "num_handles")  # noqa: B009 - one of two systems
+    return seconds, process.memory_info().rss / 2**20, threading.active_count(), int(count())
 
 
 def accelerated(frames: int) -> tuple[Growth, float]:

@@ -143,7 +143,7 @@ def test_what_is_played_can_be_played_again(start, vjengine, tmp_path: Path) -> 
     again = tmp_path / "again.jsonl"
     done = vjengine(
         "live", *SHOW, *QUIET, "--audio", "none", "--perform", performance, "--save-performance", again,
-        "--duration", max(event["time"] for event in played) + 1.0,
+        "--duration", max(event["t"] for event in played) + 1.0,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert any(json.loads(line).get("macro") == "DROP" for line in again.read_text().splitlines())

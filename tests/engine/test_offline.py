@@ -52,8 +52,8 @@ def test_another_seed_is_another_film(vjengine, beat_wav: Path, tmp_path: Path) 
 def test_a_performance_is_played_back_in_the_film(vjengine, beat_wav: Path, tmp_path: Path) -> None:
     performance = tmp_path / "show.jsonl"
     lines = [
-        {"type": "MacroSet", "time": 0.5, "macro": "BLACKOUT", "value": 1.0},
-        {"type": "MacroSet", "time": 1.0, "macro": "BLACKOUT", "value": 0.0},
+        {"type": "MacroSet", "t": 0.5, "macro": "BLACKOUT", "value": 1.0},
+        {"type": "MacroSet", "t": 1.0, "macro": "BLACKOUT", "value": 0.0},
     ]
     performance.write_text("".join(json.dumps(line) + "\n" for line in lines))
     film = tmp_path / "film.mp4"

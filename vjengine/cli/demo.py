@@ -16,7 +16,7 @@ with sound and HUD. A good first run on a new machine.
 """
 TRACK = Path(__file__).resolve().parent.parent / "demo" / "track.opus"
 PERFORMANCE = TRACK.with_name("performance.jsonl")
-START = 44.0
+START = 20.0
 """Where in the track the excerpt begins: half-way up the build, so that the drop falls into it."""
 
 

@@ -27,8 +27,8 @@ GRAIN_RATE = 24.0
 """Grain pictures a second, as on film: the same texture at any frame rate."""
 LONGEST_STEP = 1.0
 """s: after a longer pause the picture goes on as if this much time had passed."""
-TRAIL_MEMORY = 2.0
-"""s for which an unseen trail is kept up, so that modulating it to nothing and back does not lose it."""
+DIMMEST_TRAIL = 0.02
+"""A trail is seen by at least this much; below it there is none."""
 BLOOM_GAIN = 0.6
 """Share of the spilled light that is added at an amount of 1: wide bright areas glow, but keep their drawing."""
 DISPLACE_SPEED = 0.6
@@ -47,8 +47,6 @@ class Motion:
     kaleido_turn: float = 0.0
     strobe_phase: float = 0.0
     strobing: bool = False
-    trail_seen: float = -math.inf
-    trail_empty: bool = True
     clear: int = 0
 
     def step(self, values: ParamValues, delta: float) -> None:
@@ -103,24 +101,20 @@ class Compositor:
 
     def _allocate(self, size: tuple[int, int]) -> None:
         self.size = size
-        self._picture = Target(self.ctx, size)
-        self._trails = [Target(self.ctx, size), Target(self.ctx, size)]
-        self._both = [self.ctx.framebuffer([self._picture.texture, trail.texture]) for trail in self._trails]
+        self._picture, self._last = Target(self.ctx, size), Target(self.ctx, size)
         self._output = Target(self.ctx, size, "f1")
         self.programme = self._output.framebuffer
 
     def _free(self) -> None:
         unbind(self.ctx)
-        for framebuffer in self._both:
-            framebuffer.release()
-        for target in (self._picture, *self._trails, self._output):
+        for target in (self._picture, self._last, self._output):
             target.release()
 
     def _warm(self) -> None:
-        self._pictures.warm(self._both[0])
+        self._pictures.warm(self._picture.framebuffer)
         self._finishes.warm(self.programme)
         self._limiter.warm()
-        for target in (self._picture, *self._trails, self._output):
+        for target in (self._picture, self._last, self._output):
             target.framebuffer.clear()
 
     @property
@@ -144,7 +138,6 @@ class Compositor:
             self._allocate(size)
             self._bloom.resize(size)
             self._finish = None
-            self._motion.trail_empty = True
 
     def render(self, control: ControlState, frame: Frame | None) -> moderngl.Texture:
         """Draw the picture of ``control`` from the latest generator ``frame`` (``None`` before the first).
@@ -173,30 +166,17 @@ class Compositor:
         if not fading and values["feedback.displace"] > 0.0:
             textures["previous"], uniforms["fade"] = textures["newest"], 1.0
             uniforms["previous_from_screen"] = uniforms["newest_from_screen"]
-        target = self._picture.framebuffer
-        if self._trail_wanted(control):
-            self._trails.reverse()
-            self._both.reverse()
-            target = self._both[0]
+        self._picture, self._last = self._last, self._picture
+        if control.clear != self._motion.clear:
+            self._motion.clear = control.clear
+            self._last.framebuffer.clear()
+        if values["feedback.mix"] >= DIMMEST_TRAIL:
             features += ["FEEDBACK", "DISPLACE"] if values["feedback.displace"] > 0.0 else ["FEEDBACK"]
-            textures["trail"] = self._trails[1].texture
+            textures["trail"] = self._last.texture
             uniforms |= trail_uniforms(values, min(control.time.delta, LONGEST_STEP), self.size[0] / self.size[1])
-        self._smooth(moderngl.LINEAR)
-        self._pictures.pick(*features).draw(target, textures, uniforms)
-
-    def _trail_wanted(self, control: ControlState) -> bool:
-        """Tell whether the trail is to be drawn on; wipe it when asked to, and when it has not been seen for long."""
-        motion, now = self._motion, control.time.time
-        if control.values["feedback.mix"] > 0.0:
-            motion.trail_seen = now
-        wanted = now - motion.trail_seen <= TRAIL_MEMORY
-        if not motion.trail_empty and (control.clear != motion.clear or not wanted):
-            self._trails[0].framebuffer.clear()
-            motion.trail_empty = True
-        motion.clear = control.clear
-        if wanted:
-            motion.trail_empty = False
-        return wanted
+            _filter(self._last.texture, moderngl.LINEAR)
+        _filter(self._picture.texture, moderngl.LINEAR)
+        self._pictures.pick(*features).draw(self._picture.framebuffer, textures, uniforms)
 
     def _draw_finish(self, control: ControlState) -> None:
         """Draw everything from linear light to the programme."""
@@ -233,12 +213,9 @@ class Compositor:
         """Run the finish pass."""
         each = self._finishes.pick(*finish.features)
         # A pixel that is read at its own place needs no filtering, which is what costs most on a software renderer.
-        self._smooth(moderngl.LINEAR if {"CHROMA", "KALEIDO"} & set(finish.features) else moderngl.NEAREST)
+        moved = {"CHROMA", "KALEIDO"} & set(finish.features)
+        _filter(self._picture.texture, moderngl.LINEAR if moved else moderngl.NEAREST)
         each.draw(self.programme, finish.textures, finish.values)
-
-    def _smooth(self, wanted: int) -> None:
-        if self._picture.texture.filter[0] != wanted:
-            self._picture.texture.filter = (wanted, wanted)
 
     def _hold(self, finish: Finish, control: ControlState) -> None:
         """Keep the picture; the master brightness still acts, so that a blackout works over a freeze."""
@@ -260,13 +237,19 @@ class Compositor:
         self._library.release()
 
 
+def _filter(texture: moderngl.Texture, wanted: int) -> None:
+    if texture.filter[0] != wanted:
+        texture.filter = (wanted, wanted)
+
+
 def _master(values: ParamValues) -> float:
     return values["out.level"] * (1.0 - values["out.black"])
 
 
 def trail_uniforms(values: ParamValues, delta: float, aspect: float) -> dict[str, UniformValue]:
     """Return the uniforms of ``trail.glsl`` for a step of ``delta`` s on a screen of ``aspect`` (width / height)."""
-    decay = 0.5 ** (delta / values["feedback.half_life"])
+    seen = values["feedback.mix"]
+    decay = seen * 0.5 ** (delta / values["feedback.half_life"])
     move = DISPLACE_SPEED * values["feedback.displace"] * delta
     return {
         "trail_from_screen": geometry.trail_motion(
@@ -276,7 +259,7 @@ def trail_uniforms(values: ParamValues, delta: float, aspect: float) -> dict[str
             (values["feedback.x"] * delta, values["feedback.y"] * delta),
         ),
         "trail_colour": colour.flat(decay * colour.hue_rotation(values["feedback.hue"] * delta)),
-        "trail_seen": values["feedback.mix"],
+        "trail_seen": seen,
         "frame_steps": 60.0 * delta,
         "displace": (move / aspect, move),
         "displace_reach": (DISPLACE_REACH / aspect, DISPLACE_REACH),

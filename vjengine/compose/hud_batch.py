@@ -182,7 +182,7 @@ class QuadRenderer:
         self._program["atlas"] = 0
         self._array.render(moderngl.TRIANGLE_STRIP, vertices=4, instances=total)
         ctx.enable_only(moderngl.NOTHING)
-        ctx.blend_func = moderngl.DEFAULT_BLENDING
+        ctx.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA  # the default
         return total
 
     def release(self) -> None:

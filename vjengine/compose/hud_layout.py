@@ -209,7 +209,8 @@ class HudLayout:
 
 def stack(column: Rect, heights: tuple[float, ...], gap: float) -> list[Rect | None]:
     """Put panels of ``heights`` under one another in ``column``; those without room become ``None``."""
-    y, places = column.y, []
+    y = column.y
+    places: list[Rect | None] = []
     for height in heights:
         if y + height <= column.bottom:
             places.append(Rect(column.x, y, column.w, height))

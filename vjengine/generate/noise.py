@@ -29,7 +29,7 @@ def gradient_noise(size: int, cells: int, rng: np.random.Generator) -> npt.NDArr
     across, down = fade[None, :], fade[:, None]
     top = corner(0, 0) * (1 - across) + corner(0, 1) * across
     bottom = corner(1, 0) * (1 - across) + corner(1, 1) * across
-    return ((top * (1 - down) + bottom * down) * 1.55).astype(np.float32)
+    return np.asarray((top * (1 - down) + bottom * down) * 1.55, dtype=np.float32)
 
 
 @cache

@@ -32,7 +32,7 @@ def open_context(threads: int | None = None) -> moderngl.Context:
         try:
             if sys.platform.startswith("linux"):
                 # EGL needs neither a display server nor an environment variable.
-                return moderngl.create_context(standalone=True, backend="egl", require=330)
+                return moderngl.create_context(standalone=True, backend="egl", require=330)  # type: ignore[arg-type]
             return moderngl.create_context(standalone=True, require=330)
         except Exception as error:
             # moderngl's backends raise bare Exception when a driver refuses.
@@ -109,13 +109,13 @@ class Pass:
             raise sources[1 if "fragment_shader" in message else 0].error(message) from error
         self._array = ctx.vertex_array(self.program, [])
         # The compiler drops uniforms a family does not use.
-        self._known = frozenset(name for name in self.program if isinstance(self.program[name], moderngl.Uniform))
+        members = ((name, self.program[name]) for name in self.program)
+        self._uniforms = {name: member for name, member in members if isinstance(member, moderngl.Uniform)}
 
     def set(self, values: Mapping[str, UniformValue]) -> None:
         """Set those of ``values`` that the program uses; ``bytes`` fill arrays and matrices."""
-        for name in self._known & values.keys():
-            value = values[name]
-            uniform = self.program[name]
+        for name in self._uniforms.keys() & values.keys():
+            value, uniform = values[name], self._uniforms[name]
             if isinstance(value, bytes):
                 # The compiler shortens arrays whose last members are never read.
                 uniform.write(value[: 4 * uniform.dimension * uniform.array_length])
@@ -134,9 +134,9 @@ class Pass:
 
     def _bind(self, target: moderngl.Framebuffer, textures: Mapping[str, moderngl.Texture]) -> None:
         target.use()
-        for unit, (name, texture) in enumerate((n, t) for n, t in textures.items() if n in self._known):
+        for unit, (name, texture) in enumerate((n, t) for n, t in textures.items() if n in self._uniforms):
             texture.use(unit)
-            self.program[name].value = unit
+            self._uniforms[name].value = unit
 
 
 class Target:

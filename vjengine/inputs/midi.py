@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 SILENT_TOO_LONG = 4.0
 """A MIDI process without a heartbeat for this long (s) hangs and is replaced."""
+START_GRACE = 8.0
+"""s more that it may take to say its first word."""
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 """s to wait before the MIDI process is started again, the last for good."""
 _RAW = LiveClock(0.0)
@@ -115,7 +117,7 @@ class MidiInput:
     def _one_life(self) -> str:
         """Run one MIDI process to its end; return why it ended, or ``""`` if there is no use in another."""
         child = self._child = spawn(self._options)
-        self._heard = self._clock.now()
+        self._heard = self._clock.now() + START_GRACE
         told: list[str | None] = [None]
         reader = threading.Thread(target=self._listen, args=(child, told), name="midi-reader", daemon=True)
         reader.start()

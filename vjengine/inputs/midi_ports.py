@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ PULSE_EVERY = 0.5
 """s between two messages sent through a JACK server to ourselves."""
 PULSE_LOST = 3.0
 """s without one of them arriving after which the server counts as dead: it goes on listing its ports."""
+QUEUE = 8192
+"""Messages rtmidi keeps for us."""
+FETCH_EVERY = 0.001
+"""s between two looks into rtmidi's queues, with JACK."""
 
 Send = Callable[[list[Any]], None]
 Key = tuple[str, int]
@@ -103,7 +108,12 @@ class Pulse:
 
 
 class Ports:
-    """The open ports. Everything here runs on the process's main thread; messages arrive on rtmidi's own."""
+    """The open ports. Everything here runs on the process's main thread.
+
+    Messages arrive on rtmidi's own threads, but not so with JACK, which would call Python inside its audio cycle: that
+    loses messages on a busy machine and was seen to crash. There rtmidi keeps the messages and :meth:`listen` fetches
+    them every millisecond.
+    """
 
     def __init__(self, rtmidi: Any, api: int, patterns: Sequence[str], send: Send) -> None:
         self._rtmidi = rtmidi
@@ -114,8 +124,9 @@ class Ports:
         self._open: dict[Key, Any] = {}
         self._said: tuple[list[str], list[str]] | None = None
         self._watcher = self._client()
+        self._fetches = api == rtmidi.API_UNIX_JACK
         self._pulse: Pulse | None = None
-        if api == rtmidi.API_UNIX_JACK:
+        if self._fetches:
             try:
                 self._pulse = Pulse(rtmidi, api, self._clock.now())
             except (rtmidi.RtMidiError, StopIteration) as error:
@@ -124,7 +135,7 @@ class Ports:
     def _client(self) -> Any:
         """Return a new client of the MIDI system. Raises NoMidiSystem."""
         try:
-            return self._rtmidi.MidiIn(self._api, name=CLIENT)
+            return self._rtmidi.MidiIn(self._api, name=CLIENT, queue_size_limit=QUEUE)
         except self._rtmidi.RtMidiError as error:
             raise NoMidiSystem(str(error)) from error
 
@@ -145,8 +156,24 @@ class Ports:
             self._said = now
             self._send(["ports", *now])
 
+    def listen(self, seconds: float, stop: threading.Event) -> None:
+        """Hear messages for ``seconds``, or until ``stop``."""
+        if not self._fetches:
+            stop.wait(seconds)
+            return
+        end = self._clock.now() + seconds
+        while not stop.wait(FETCH_EVERY) and self._clock.now() < end:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        for (name, _), port in self._open.items():
+            while (event := port.get_message()) is not None:
+                self._callback(event, name)
+
     def close(self) -> None:
         """Close all ports."""
+        if self._fetches:
+            return  # JACK drops a process's clients when it ends; closing ports races with its audio cycle
         for port in self._open.values():
             self._close(port)
         self._close(self._watcher)
@@ -159,7 +186,8 @@ class Ports:
             fresh = choose(port.get_ports(), self._patterns).get(key)
             if fresh is None:
                 raise self._rtmidi.InvalidPortError("gone again")
-            port.set_callback(self._callback, name)
+            if not self._fetches:
+                port.set_callback(self._callback, name)
             port.open_port(index if fresh == index else fresh, name="in")
         except self._rtmidi.RtMidiError:
             # Taken by another program (Windows) or gone again: the next poll tries anew.
@@ -168,7 +196,6 @@ class Ports:
             self._open[key] = port
 
     def _callback(self, event: tuple[list[int], float], name: str) -> None:
-        # JACK calls this inside its audio cycle: copy and leave.
         self._send(["midi", self._clock.now(), name, event[0]])
 
     def _close(self, port: Any) -> None:

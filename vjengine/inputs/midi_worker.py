@@ -80,6 +80,7 @@ def _serve(options: dict[str, Any], send: Send, stop: threading.Event) -> None:
 
     ports: Ports | None = None
     said = ""
+    send(["alive"])
     while not stop.is_set():
         try:
             if ports is None:
@@ -90,7 +91,10 @@ def _serve(options: dict[str, Any], send: Send, stop: threading.Event) -> None:
                 said = str(error)
                 send(["none", said])
         send(["alive"])
-        stop.wait(options["poll"] if ports else LOOK_AGAIN)
+        if ports is None:
+            stop.wait(LOOK_AGAIN)
+        else:
+            ports.listen(options["poll"], stop)
     if ports is not None:
         ports.close()
 
