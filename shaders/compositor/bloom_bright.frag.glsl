@@ -10,7 +10,7 @@ in vec2 uv;
 out vec4 bright;
 
 vec3 spill(vec2 at) {
-    vec3 light = texture(picture, at).rgb;
+    vec3 light = max(texture(picture, at).rgb, 0.0);
     float shown = sqrt(max(light.r, max(light.g, light.b)));
     return light * smoothstep(threshold - 0.15, threshold + 0.15, shown);
 }

@@ -131,11 +131,9 @@ def test_poisoned_feedback_heals_in_one_frame(ctx, compositor, control, frame, p
     compositor.render(control(0, values), frame((90, 90, 90)))
     poison = np.full((SIZE[1], SIZE[0], 4), np.nan, np.float16)
     poison[:40] = np.inf
-    for trail in compositor._trails:
-        trail.texture.write(poison.tobytes())
+    compositor._picture.texture.write(poison.tobytes())
     compositor.render(control(1, values), frame((90, 90, 90)))
-    for target in (compositor._picture, compositor._trails[0]):
-        assert np.isfinite(np.frombuffer(target.texture.read(), np.float16)).all()
+    assert np.isfinite(np.frombuffer(compositor._picture.texture.read(), np.float16)).all()
     shown = pixels(compositor.render(control(2, values), frame((90, 90, 90))))
     assert abs(shown[45, 80, :3].astype(int) - 90).max() < 40
 
@@ -149,12 +147,23 @@ def test_clear_wipes_the_trail(compositor, control, frame, pixels):
     assert wiped[..., :3].max() <= 1
 
 
-def test_trail_survives_being_faded_out_for_a_moment(compositor, control, frame, pixels):
-    values = {"feedback.mix": 1.0, "feedback.half_life": 8.0}
+def test_visibility_of_the_trail_does_not_shorten_its_life(compositor, control, frame, pixels):
+    values = {"feedback.mix": 0.3, "feedback.half_life": 8.0}
     compositor.render(control(0, values), frame(spot(80, 45), 1))
     for index in range(1, 30):
-        compositor.render(control(index, {**values, "feedback.mix": 0.0}), frame((0, 0, 0), 2))
-    assert pixels(compositor.render(control(30, values), frame((0, 0, 0), 2)))[..., :3].max() > 200
+        compositor.render(control(index, values), frame((0, 0, 0), 2))
+    brought_up = pixels(compositor.render(control(30, {**values, "feedback.mix": 1.0}), frame((0, 0, 0), 2)))
+    assert brought_up[..., :3].max() > 200
+
+
+def test_a_still_picture_is_not_changed_by_its_own_trail(compositor, control, frame, pixels):
+    picture = np.random.default_rng(5).integers(0, 256, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    for mix in (0.2, 0.7, 1.0):
+        for index in range(20):
+            shown = compositor.render(
+                control(index, {"feedback.mix": mix, "feedback.zoom": 0.0, "feedback.half_life": 8.0}), frame(picture)
+            )
+        assert np.abs(pixels(shown)[..., :3].astype(int) - picture).max() <= 2
 
 
 def apply(matrix, u, v):
