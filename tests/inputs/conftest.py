@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -84,7 +85,7 @@ class Jack:
             timeout=30,
         )
         if wait.returncode or self.process.poll() is not None:
-            self.stop()
+            self._terminate()
             pytest.skip("jackd does not start on this machine")
 
     def kill(self) -> None:
@@ -93,13 +94,25 @@ class Jack:
         self.process.wait()
 
     def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        """End the server. One that was killed keeps one of the machine's eight slots until its name starts again."""
+        if self.process is not None and not self._terminate():
+            self.start()
+            self._terminate()
+        if sys.platform == "linux":
+            for left in Path("/dev/shm").glob(f"jack_sem.*_{self.name}_*"):
+                left.unlink(missing_ok=True)
+
+    def _terminate(self) -> bool:
+        """Return True if the server tidied up after itself."""
+        assert self.process is not None
+        if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(3)
             except subprocess.TimeoutExpired:
                 self.kill()
+        return self.process.returncode == 0
 
 
 class Controller:
@@ -207,8 +220,6 @@ def own_jack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jack]:
         monkeypatch.setenv(key, value)
     server.start()
     yield server
-    if server.process is not None and server.process.poll() is not None and server.process.returncode < 0:
-        server.start()  # a killed server keeps one of the machine's eight slots until its name starts again
     server.stop()
 
 
