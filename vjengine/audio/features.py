@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,10 @@ from vjengine.audio.flux import REGISTERS, Flux
 from vjengine.audio.gain import GainControl, SilenceGate
 from vjengine.audio.onset import HitDetector, OnsetDetector
 from vjengine.core.events import TempoEvent
-from vjengine.core.signals import AudioFeatures, Bands
+from vjengine.core.signals import AudioFeatures
 
 Floats = NDArray[np.float32]
+Number = TypeVar("Number", int, float)
 
 _SHOWN_REFERENCE = 0.7
 _FAST_RISE, _FAST_FALL = 0.006, 0.03
@@ -89,8 +91,8 @@ class Analyser:
         self._block = np.zeros(settings.hop, np.float32)
         self._nothing = np.zeros(REGISTERS, np.float32)
         self._power = np.zeros(7)
-        self._fast = np.zeros(6)
-        self._slow = np.zeros(6)
+        self._fast = [0.0] * 6
+        self._slow = [0.0] * 6
         self._rise = 1.0 - math.exp(-step / _FAST_RISE)
         self._fall = 1.0 - math.exp(-step / _FAST_FALL)
         self._creep = 1.0 - math.exp(-step / _SLOW)
@@ -139,10 +141,10 @@ class Analyser:
             rms=self._rms,
             peak=self._peak,
             raw_rms=math.sqrt(power),
-            bands=_six(np.minimum(self._fast, 1.0)),
-            bands_slow=_six(np.minimum(self._slow, 1.0)),
+            bands=_six(self._fast),
+            bands_slow=_six(self._slow),
             hits=_six(self._hits.values),
-            hit_counts=tuple(self._hits.counts.tolist()),
+            hit_counts=_six(self._hits.counts),
             centroid=0.0 if silent else spectrum.centroid(),
             flatness=0.0 if silent else spectrum.flatness(),
             flux=flux,
@@ -173,14 +175,19 @@ class Analyser:
         clean -= np.float32(before)
         return clean
 
-    def _levels(self, silent: bool) -> NDArray[np.float64]:
+    def _levels(self, silent: bool) -> list[float]:
+        """Return each band's amplitude over its reference, which is shown as 0.7."""
         if silent:
-            return np.zeros(6)
-        return np.asarray(self._spectrum.bands / self._gain.references[1:] * _SHOWN_REFERENCE, dtype=np.float64)
+            return [0.0] * 6
+        shown = self._spectrum.bands / self._gain.references[1:] * np.float32(_SHOWN_REFERENCE)
+        return [float(value) for value in shown.tolist()]
 
-    def _follow(self, levels: NDArray[np.float64], power: float, peak: float, silent: bool) -> None:
-        self._fast += np.where(levels > self._fast, self._rise, self._fall) * (np.minimum(levels, 1.0) - self._fast)
-        self._slow += self._creep * (np.minimum(levels, 1.0) - self._slow)
+    def _follow(self, levels: list[float], power: float, peak: float, silent: bool) -> None:
+        for band, level in enumerate(levels):
+            level = min(level, 1.0)
+            fast, slow = self._fast[band], self._slow[band]
+            self._fast[band] = fast + (self._rise if level > fast else self._fall) * (level - fast)
+            self._slow[band] = slow + self._creep * (level - slow)
         scale = 0.0 if silent else 10.0 ** (self._gain.gain_db / 20.0)
         rms = min(1.0, math.sqrt(power) * scale)
         self._rms += (1.0 if rms > self._rms else self._loudness_fall) * (rms - self._rms)
@@ -196,9 +203,9 @@ class Analyser:
             return
         self._onset_count += 1
         self._last_onset = at
-        self._onset_strength = min(1.0, 0.3 + 0.7 * max(flux, float(self._hits.values.max())))
+        self._onset_strength = min(1.0, 0.3 + 0.7 * max(flux, *self._hits.values))
 
 
-def _six(values: NDArray[np.float64]) -> Bands:
-    a, b, c, d, e, f = values.tolist()
+def _six(values: list[Number]) -> tuple[Number, Number, Number, Number, Number, Number]:
+    a, b, c, d, e, f = values
     return a, b, c, d, e, f
