@@ -77,7 +77,7 @@ class Hands:
         if tuple(options.midi) != ("none",):
             self.midi = MidiInput(mapping, self._clock, self._events, ports=options.midi)
             self.midi.start()
-            self._stack.callback(self.midi.stop)
+            self._stack.callback(self.midi.stop, 0.3)
         self.osc: OscInput | None = None
         if options.osc_in is not None:
             host, port = options.osc_in

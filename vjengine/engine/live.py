@@ -21,6 +21,7 @@ from vjengine.engine.hands import Hands
 from vjengine.engine.hearing import Hearing
 from vjengine.engine.hudfeed import HudFeed
 from vjengine.engine.options import LiveOptions
+from vjengine.engine.quality import BY_CPU, Governor
 from vjengine.engine.recording import Recording
 from vjengine.engine.session import Session
 from vjengine.engine.setup import build_compositor, generator_spec, load_show, shader_dir, software
@@ -117,13 +118,16 @@ class LiveEngine:
         self.stage = stack.enter_context(Stage(options, shader_dir(options.picture), clock, self.events))
         if self.stage.headless and not options.headless:
             self._say(f"{self.stage.reason}: drawing offscreen ({self.stage.ctx.info['GL_RENDERER']})")
-        spec = generator_spec(options.picture, self.show, by_cpu=software(self.stage.ctx))
+        by_cpu = software(self.stage.ctx)
+        self.governor = Governor(1.0 / options.picture.fps, BY_CPU if by_cpu else 1.0)
+        spec = generator_spec(options.picture, self.show, by_cpu=by_cpu)
         self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=options.picture.generator_fps)
         stack.callback(self.generator.stop)
         self.generator.start()
 
     def _build_session(self, stack: contextlib.ExitStack) -> None:
         compositor = build_compositor(self.stage.ctx, self.options.picture)
+        compositor.scale = self.governor.scale
         stack.callback(compositor.release)
         self.session = Session(self.show, self.options.picture.look, self.generator, compositor)
 
@@ -166,6 +170,7 @@ class LiveEngine:
                 self.stage.ctx.finish()
             now = clock.now()
             stats.presented(now, began)
+            self._govern(now, now - began)
             shown_frame = self._count(features, now, shown_frame)
             if self._on_present is not None:
                 self._on_present(Presented(self.session.state, self.session.frame, now))
@@ -189,6 +194,20 @@ class LiveEngine:
         self.hands.remember(events, self.stats.started)
         self.hud.local_keys(self.hands.local_strokes())
         return events
+
+    def _govern(self, now: float, work: float) -> None:
+        """Draw smaller, or larger again, if the time that frames take asks for it."""
+        if not self.governor.observe(work):
+            return
+        scale = self.session.compositor.scale = self.governor.scale
+        self.events.put(
+            StatusChanged(
+                time=now,
+                component="picture",
+                level="warn" if scale < 1.0 else "ok",
+                message=f"drawn at {scale:.0%} of its size to hold {self.options.picture.fps:g} fps",
+            )
+        )
 
     def _degraded(self, event: StatusChanged) -> None:
         line = f"{event.time:.1f} s {event.component}: {event.message}"

@@ -156,12 +156,12 @@ def _leave_with_parent() -> None:
 
 
 def _yield_to_the_compositor() -> None:
-    """Lower this process's priority a little: frames may come late, presented frames may not."""
+    """Lower this process's priority: frames may come late, presented frames may not."""
     import psutil
 
     # A sandbox may forbid it; the show does not depend on it.
     with contextlib.suppress(psutil.Error, OSError):
-        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 5))
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", 15))
 
 
 def _limit_threads(spec: GeneratorSpec) -> None:

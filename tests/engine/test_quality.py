@@ -1,0 +1,53 @@
+"""The governor against machines of different speed: work is what a frame of that scale would really take."""
+
+from collections.abc import Callable
+
+from vjengine.engine.quality import SCALES, Governor
+
+PERIOD = 1 / 60
+
+
+def play(governor: Governor, frames: int, cost: Callable[[float, int], float]) -> list[float]:
+    scales = []
+    for index in range(frames):
+        governor.observe(cost(governor.scale, index))
+        scales.append(governor.scale)
+    return scales
+
+
+def test_a_fast_machine_keeps_the_whole_picture() -> None:
+    assert set(play(Governor(PERIOD), 5000, lambda scale, i: 0.004 * scale**2)) == {1.0}
+
+
+def test_a_slow_machine_finds_a_size_it_can_draw_within_two_seconds_and_stays() -> None:
+    scales = play(Governor(PERIOD), 20_000, lambda scale, i: 0.002 + 0.03 * scale**2)
+    settled = scales[120:]
+    assert 0.002 + 0.03 * settled[0] ** 2 < PERIOD
+    assert len(set(settled)) == 1
+
+
+def test_a_single_hiccup_changes_nothing() -> None:
+    scales = play(Governor(PERIOD), 2000, lambda scale, i: 0.2 if i % 200 == 0 else 0.006)
+    assert set(scales) == {1.0}
+
+
+def test_it_comes_back_when_the_load_has_gone() -> None:
+    scales = play(Governor(PERIOD), 8000, lambda scale, i: (0.04 if i < 600 else 0.004) * scale**2)
+    assert min(scales) < 0.75
+    assert scales[-1] == 1.0
+
+
+def test_a_machine_on_the_edge_is_tried_ever_less_often() -> None:
+    # At full size it is just too slow, below it looks fast enough: the trap for an eager governor.
+    scales = play(Governor(PERIOD), 60_000, lambda scale, i: 0.014 if scale == 1.0 else 0.005)
+    changes = [i for i in range(1, len(scales)) if scales[i] != scales[i - 1]]
+    assert len(changes) < 40
+    assert changes[-1] - changes[-3] > 4 * (changes[2] - changes[0])
+
+
+def test_a_hopeless_machine_ends_at_the_smallest_size_and_does_not_raise() -> None:
+    assert play(Governor(PERIOD), 1000, lambda scale, i: 1.0)[-1] == SCALES[-1]
+
+
+def test_a_start_between_two_sizes_takes_the_nearest() -> None:
+    assert Governor(PERIOD, 0.59).scale == 0.6

@@ -1,0 +1,86 @@
+"""Holds the frame rate by drawing smaller: a governor of the compositor's render scale.
+
+A machine that cannot draw the whole picture in time shows it a little softer rather than late. The governor only
+watches how long frames take; it is pure and owns no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+SCALES: tuple[float, ...] = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)
+"""Shares of the programme's size that a picture is drawn at, best first."""
+
+BY_CPU = 0.6
+"""Where to start on a machine whose CPU draws."""
+
+_JUDGED = 20  # frames before a step down
+_TOO_LONG = 0.78  # share of the interval a frame may take; the rest is for the system
+_LATE_SHARE = 0.25  # of the judged frames
+_SETTLED = 600  # frames before a step up is thought of
+_MARGIN = 0.62  # expected share of the interval after a step up
+
+
+class Governor:
+    """Chooses the scale from the time frames take.
+
+    Down is quick (a third of a second), up is slow (ten seconds) and becomes slower each time it proves wrong, so that
+    the picture does not pump between two sizes.
+
+    Args:
+        period: s a frame.
+        start: first scale; the nearest of :data:`SCALES` is taken.
+    """
+
+    def __init__(self, period: float, start: float = 1.0) -> None:
+        self._period = period
+        self._step = min(range(len(SCALES)), key=lambda i: abs(SCALES[i] - start))
+        self._works: deque[float] = deque(maxlen=_SETTLED)
+        self._patience = _SETTLED
+        self._since_up: int | None = None
+        self._calm = 0
+
+    @property
+    def scale(self) -> float:
+        """The scale in force."""
+        return SCALES[self._step]
+
+    def observe(self, work: float) -> bool:
+        """Take note that a frame took ``work`` s to make; return True if the scale changed."""
+        self._works.append(work)
+        self._calm += 1
+        if self._since_up is not None:
+            self._since_up += 1
+        recent = list(self._works)[-_JUDGED:] if len(self._works) >= _JUDGED else []
+        if recent and sum(each > _TOO_LONG * self._period for each in recent) > _LATE_SHARE * len(recent):
+            return self._down()
+        if self._calm >= self._patience and self._step > 0:
+            return self._maybe_up()
+        return False
+
+    def _down(self) -> bool:
+        if self._step == len(SCALES) - 1:
+            self._works.clear()
+            return False
+        if self._since_up is not None and self._since_up < 2 * _SETTLED:
+            self._patience = min(8 * _SETTLED, 2 * self._patience)
+        self._move(1)
+        self._since_up = None
+        return True
+
+    def _maybe_up(self) -> bool:
+        ordered = sorted(self._works)
+        usual = ordered[int(0.95 * (len(ordered) - 1))]
+        # Work that grows with the picture's area is the worst case; some of it does not grow at all.
+        growth = (SCALES[self._step - 1] / self.scale) ** 2
+        if usual * growth > _MARGIN * self._period:
+            self._calm = 0
+            return False
+        self._move(-1)
+        self._since_up = 0
+        return True
+
+    def _move(self, steps: int) -> None:
+        self._step += steps
+        self._works.clear()
+        self._calm = 0
