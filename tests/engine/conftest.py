@@ -48,9 +48,10 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
     """Start ``vjengine …`` as its user would; whatever still runs at the end is killed."""
     running: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: object) -> "subprocess.Popen[str]":
+    def begin(*arguments: object, display: str = "") -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "vjengine.cli.main", *map(str, arguments)]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        surroundings = environment | ({"DISPLAY": display} if display else {})
+        process = subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         running.append(process)
         return process
 

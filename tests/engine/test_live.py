@@ -1,5 +1,6 @@
 """The live engine as its user starts it: a process of its own, a real worker, real files."""
 
+import contextlib
 import json
 import os
 import signal
@@ -187,7 +188,7 @@ def test_a_wrong_preset_names_file_key_value_and_range(vjengine, tmp_path: Path)
 def test_a_full_disk_ends_the_recording_and_not_the_show(start, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "none", str(disk)], check=False).returncode:
         pytest.skip("this machine does not let tests mount")
     try:
         stats = tmp_path / "out.json"
@@ -195,12 +196,19 @@ def test_a_full_disk_ends_the_recording_and_not_the_show(start, tmp_path: Path) 
             "live", *SHOW, *QUIET, "--audio", "none", "--size", "640x360", "--duration", 12,
             "--record", disk / "out.mp4", "--stats", stats,
         )  # fmt: skip
+        wait_for(growing(disk / "out.partial.mkv"), process)
+        # Somebody else fills the disk.
+        with contextlib.suppress(OSError), (disk / "photos").open("wb", buffering=0) as photos:
+            for size in (1 << 20, 4096):
+                with contextlib.suppress(OSError):
+                    while photos.write(bytes(size)) == size:
+                        pass
         _out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         figures = json.loads(stats.read_text())
         assert figures["seconds"] > 11
         assert any("recorder" in line for line in figures["degradations"])
-        left = list(disk.iterdir())
+        left = [path for path in disk.iterdir() if path.suffix in (".mkv", ".mp4")]
         assert left
         with av.open(str(left[0])) as opened:
             assert sum(1 for _ in opened.decode(video=0)) > 10
