@@ -131,9 +131,9 @@ def test_poisoned_feedback_heals_in_one_frame(ctx, compositor, control, frame, p
     compositor.render(control(0, values), frame((90, 90, 90)))
     poison = np.full((SIZE[1], SIZE[0], 4), np.nan, np.float16)
     poison[:40] = np.inf
-    compositor._picture.texture.write(poison.tobytes())
+    compositor._canvas.picture.texture.write(poison.tobytes())
     compositor.render(control(1, values), frame((90, 90, 90)))
-    assert np.isfinite(np.frombuffer(compositor._picture.texture.read(), np.float16)).all()
+    assert np.isfinite(np.frombuffer(compositor._canvas.picture.texture.read(), np.float16)).all()
     shown = pixels(compositor.render(control(2, values), frame((90, 90, 90))))
     assert abs(shown[45, 80, :3].astype(int) - 90).max() < 40
 

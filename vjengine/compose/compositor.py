@@ -11,9 +11,10 @@ import moderngl
 
 from vjengine.compose import colour, geometry
 from vjengine.compose.bloom import Bloom
+from vjengine.compose.canvas import SMALLEST_SCALE, Canvas
 from vjengine.compose.fallback import plain_pass
 from vjengine.compose.limiter import FlashLimiter
-from vjengine.compose.passes import Target, UniformValue, Variants, unbind
+from vjengine.compose.passes import UniformValue, Variants
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.compose.source import SourceFrames
 from vjengine.core.control import ControlState
@@ -72,7 +73,6 @@ class Compositor:
     What decides a pixel is in the control state and the frame, so live and offline make the same call.
 
     Attributes:
-        programme: framebuffer of the last picture, RGBA8 in sRGB code; :meth:`resize` replaces it.
         flash_limit: keep below three flashes a second; on unless switched off.
     """
 
@@ -96,26 +96,43 @@ class Compositor:
         self._source = SourceFrames(ctx)
         self._motion = Motion()
         self._finish: Finish | None = None
-        self._allocate(size)
+        self._scale = 1.0
+        self._canvas = Canvas(ctx, self._library, size)
         self._warm()
 
-    def _allocate(self, size: tuple[int, int]) -> None:
-        self.size = size
-        self._picture, self._last = Target(self.ctx, size), Target(self.ctx, size)
-        self._output = Target(self.ctx, size, "f1")
-        self.programme = self._output.framebuffer
-
-    def _free(self) -> None:
-        unbind(self.ctx)
-        for target in (self._picture, self._last, self._output):
-            target.release()
-
     def _warm(self) -> None:
-        self._pictures.warm(self._picture.framebuffer)
+        self._pictures.warm(self._canvas.picture.framebuffer)
         self._finishes.warm(self.programme)
         self._limiter.warm()
-        for target in (self._picture, self._last, self._output):
-            target.framebuffer.clear()
+        self._canvas.warm()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the programme in px."""
+        return self._canvas.size
+
+    @property
+    def programme(self) -> moderngl.Framebuffer:
+        """Framebuffer of the last picture, RGBA8 in sRGB code; :meth:`resize` replaces it."""
+        return self._canvas.programme.framebuffer
+
+    @property
+    def scale(self) -> float:
+        """Share of the programme's width and height at which it is drawn, 0.25–1; the last pass enlarges it.
+
+        It may be set between any two frames: the next one that is not frozen follows, with its trail.
+        """
+        return self._scale
+
+    @scale.setter
+    def scale(self, wanted: float) -> None:
+        # A NaN becomes 1: it fails both comparisons.
+        self._scale = max(SMALLEST_SCALE, wanted) if wanted < 1.0 else 1.0
+
+    @property
+    def internal_size(self) -> tuple[int, int]:
+        """(width, height) in px at which the last frame was drawn."""
+        return self._canvas.internal
 
     @property
     def errors(self) -> tuple[ShaderError, ...]:
@@ -134,9 +151,14 @@ class Compositor:
     def resize(self, size: tuple[int, int]) -> None:
         """Make the programme ``size`` (width, height) px; trails start anew."""
         if size != self.size:
-            self._free()
-            self._allocate(size)
-            self._bloom.resize(size)
+            self._canvas.resize(size, self._scale)
+            self._bloom.resize(self.internal_size, self.size)
+            self._finish = None
+
+    def _follow_scale(self) -> None:
+        """Take a change of :attr:`scale` over."""
+        if self._canvas.rescale(self._scale):
+            self._bloom.resize(self.internal_size, self.size)
             self._finish = None
 
     def render(self, control: ControlState, frame: Frame | None) -> moderngl.Texture:
@@ -147,49 +169,50 @@ class Compositor:
         self.ctx.enable_only(moderngl.NOTHING)
         if control.values["out.freeze"] >= 0.5 and self._finish is not None:
             self._hold(self._finish, control)
-            return self._output.texture
+            return self._canvas.programme.texture
+        self._follow_scale()
         self._source.take(frame, control)
         self._motion.step(control.values, control.time.delta)
         if self._pictures.ready and self._finishes.ready:
             self._draw_picture(control)
             self._draw_finish(control)
         else:
-            _, textures, values = self._source.bindings(control, self.size)
+            _, textures, values = self._source.bindings(control, self.internal_size)
             self._plain.draw(self.programme, textures, {**values, "master": _master(control.values)})
-        return self._output.texture
+        return self._canvas.programme.texture
 
     def _draw_picture(self, control: ControlState) -> None:
         """Draw the source and the feedback, in linear light."""
         values = control.values
-        fading, textures, uniforms = self._source.bindings(control, self.size)
+        fading, textures, uniforms = self._source.bindings(control, self.internal_size)
         features = ["FADE"] if fading else []
         if not fading and values["feedback.displace"] > 0.0:
             textures["previous"], uniforms["fade"] = textures["newest"], 1.0
             uniforms["previous_from_screen"] = uniforms["newest_from_screen"]
-        self._picture, self._last = self._last, self._picture
+        self._canvas.swap()
         if control.clear != self._motion.clear:
             self._motion.clear = control.clear
-            self._last.framebuffer.clear()
+            self._canvas.last.framebuffer.clear()
         if values["feedback.mix"] >= DIMMEST_TRAIL:
             features += ["FEEDBACK", "DISPLACE"] if values["feedback.displace"] > 0.0 else ["FEEDBACK"]
-            textures["trail"] = self._last.texture
+            textures["trail"] = self._canvas.last.texture
             uniforms |= trail_uniforms(values, min(control.time.delta, LONGEST_STEP), self.size[0] / self.size[1])
-            _filter(self._last.texture, moderngl.LINEAR)
-        _filter(self._picture.texture, moderngl.LINEAR)
-        self._pictures.pick(*features).draw(self._picture.framebuffer, textures, uniforms)
+            self._canvas.last.filter(moderngl.LINEAR)
+        self._canvas.picture.filter(moderngl.LINEAR)
+        self._pictures.pick(*features).draw(self._canvas.picture.framebuffer, textures, uniforms)
 
     def _draw_finish(self, control: ControlState) -> None:
         """Draw everything from linear light to the programme."""
         values = control.values
         # Variants with more features than asked for get them at zero, but must have something to read.
-        textures = dict.fromkeys(("picture", "bloom", "now", "calm"), self._picture.texture)
+        textures = dict.fromkeys(("picture", "bloom", "now", "calm"), self._canvas.picture.texture)
         features = []
         uniforms = finish_uniforms(control, self._motion, self.size[0] / self.size[1])
         if values["bloom.amount"] > 0.0 and self._bloom.ready:
             features.append("BLOOM")
             uniforms["bloom_amount"] = BLOOM_GAIN * values["bloom.amount"]
             textures["bloom"] = self._bloom.draw(
-                self._picture.texture, values["bloom.threshold"], values["bloom.radius"]
+                self._canvas.picture.texture, values["bloom.threshold"], values["bloom.radius"]
             )
         if values["kaleido.mix"] > 0.0:
             features.append("KALEIDO")
@@ -214,8 +237,9 @@ class Compositor:
         each = self._finishes.pick(*finish.features)
         # A pixel that is read at its own place needs no filtering, which is what costs most on a software renderer.
         moved = {"CHROMA", "KALEIDO"} & set(finish.features)
-        _filter(self._picture.texture, moderngl.LINEAR if moved else moderngl.NEAREST)
-        each.draw(self.programme, finish.textures, finish.values)
+        self._canvas.picture.filter(moderngl.LINEAR if moved else moderngl.NEAREST)
+        each.draw(self._canvas.finished.framebuffer, finish.textures, finish.values)
+        self._canvas.present()
 
     def _hold(self, finish: Finish, control: ControlState) -> None:
         """Keep the picture; the master brightness still acts, so that a blackout works over a freeze."""
@@ -227,7 +251,7 @@ class Compositor:
 
     def release(self) -> None:
         """Free everything that lives on the graphics card; the compositor is of no use afterwards."""
-        self._free()
+        self._canvas.release()
         self._source.release()
         self._bloom.release()
         self._limiter.release()
@@ -235,11 +259,6 @@ class Compositor:
         self._finishes.release()
         self._plain.release()
         self._library.release()
-
-
-def _filter(texture: moderngl.Texture, wanted: int) -> None:
-    if texture.filter[0] != wanted:
-        texture.filter = (wanted, wanted)
 
 
 def _master(values: ParamValues) -> float:

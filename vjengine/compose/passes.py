@@ -35,10 +35,17 @@ class Target:
     ) -> None:
         self.size = size
         self.texture = ctx.texture(size, 4, dtype=dtype)
+        self._filter = moderngl.LINEAR
         self.texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self.texture.repeat_x = self.texture.repeat_y = False
         self.framebuffer = ctx.framebuffer([self.texture, *beside])
         self.framebuffer.clear()
+
+    def filter(self, wanted: int) -> None:
+        """Sample the texture with ``wanted``: ``moderngl.LINEAR`` or ``moderngl.NEAREST``."""
+        if self._filter != wanted:
+            self._filter = wanted
+            self.texture.filter = (wanted, wanted)
 
     def release(self) -> None:
         """Free the texture and the framebuffer."""
