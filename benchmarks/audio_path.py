@@ -19,7 +19,7 @@ from vjengine.engine.live import LiveEngine
 
 LOOK = """\
 summary: white on a hit in the highs
-parameters: {out.level: 0.0, grain.amount: 0.0, bloom.amount: 0.0, audio.follow: 1.0}
+parameters: {grade.exposure: -4.0, grain.amount: 0.0, bloom.amount: 0.0, audio.follow: 1.0}
 modulations:
   - {parameter: out.flash, source: high.hit, amount: 1.0}
 """
@@ -40,7 +40,7 @@ def fill(out, frames, times, status):
         out[at:at + len(burst)] += burst[:, None]
         ahead = times.outputBufferDacTime - times.currentTime
         state["due"] = time.perf_counter() + ahead + at / rate
-        state["left"] = int(rate * (0.35 + 0.2 * dice.random()))
+        state["left"] = int(rate * (0.5 + 0.3 * dice.random()))
         state["done"] += 1
     elif 0 <= at < frames:
         state["left"] = frames
@@ -69,10 +69,10 @@ def clicks(folder: Path, n: int) -> tuple[list[float], LiveEngine]:
             assert clicker.stdout is not None
             for line in clicker.stdout:
                 sounded = float(line) - engine.clock.epoch
-                seen = eye.wait(False, 0.3)
+                seen = eye.wait(False, 0.4)
                 if seen >= sounded - 0.02:
                     latencies.append((seen - sounded) * 1e3)
-                eye.wait(True, 0.3)
+                eye.wait(True, 0.4)
             time.sleep(0.1)
 
     with pulseaudio(folder):
@@ -95,10 +95,8 @@ def main() -> int:
     report.add("clicks seen", "of 1", len(latencies) / n, goal="1")
     listener = engine.hearing.listener
     assert listener is not None
-    hop_ms = 256 / engine.hearing.source.sample_rate * 1e3
     processing = listener.processing_ms.values()
-    report.add("analysis of a hop", "ms", processing)
-    report.add("analysis, share of real time", "%", processing / hop_ms * 100, goal="<= 2 % in the mean")
+    report.add("analysis of a hop, beside a live show", "ms", processing)
     report.add("newest hop to presented frame", "ms", engine.stats.audio_to_frame.values())
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,6 +90,8 @@ class LiveEngine:
         Raises:
             VJError: if it cannot start.
         """
+        # Threads that copy and leave must not wait long for the one that draws.
+        sys.setswitchinterval(0.001)
         with self._catching_interrupts():
             with contextlib.ExitStack() as stack:
                 self._build(stack)
@@ -165,9 +168,6 @@ class LiveEngine:
             if options.record is not None:
                 for moment, pixels in self.stage.start_readback(self.session.compositor.programme, time.time):
                     self.recording.see(pixels, moment)
-            elif self.stage.headless:
-                # With no swap to wait for, a frame is presented when it is drawn, not when it is queued.
-                self.stage.ctx.finish()
             now = clock.now()
             stats.presented(now, began)
             self._govern(now, now - began)

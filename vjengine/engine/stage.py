@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vjengine.compose.context import offscreen_context
+from vjengine.compose.context import Finisher, offscreen_context
 from vjengine.compose.hud import Hud, HudData
 from vjengine.compose.readback import Readback
 from vjengine.core.clock import Clock
@@ -60,6 +60,7 @@ class Stage:
             self._stack.callback(self.ctx.release)
         else:
             self._open_windows()
+        self._finish = Finisher(self.ctx)
         self._preview_target: moderngl.Framebuffer | None = None
         self.hud: Hud | None = None
         if self._wants_hud():
@@ -133,7 +134,7 @@ class Stage:
             self.programme.toggle_fullscreen()
 
     def show(self, programme: moderngl.Texture, source: moderngl.Framebuffer, hud: Callable[[], HudData]) -> None:
-        """Bring ``programme`` to the windows; draw the HUD on the preview, if there is one.
+        """Draw the HUD on the preview, if there is one, wait for the drawing, and bring it to the windows.
 
         Args:
             programme: the finished picture.
@@ -145,6 +146,8 @@ class Stage:
             self.ctx.copy_framebuffer(self._preview_target, source)
             self.hud.draw(self._preview_target, hud())
             seen = self._preview_texture
+        # Everything is drawn here, with the interpreter free for the other threads; what follows finds it done.
+        self._finish()
         if self.preview is not None and self.preview.closed:
             self.preview.close()
             self.preview = None
