@@ -69,8 +69,8 @@ LIBRARIES: tuple[Library, ...] = (
 """Libraries that a plain installation brings."""
 
 EXTRAS: tuple[Library, ...] = (
-    Library("torch", "torch", "diffusion generators", "200 MB for the CPU, about 3 GB for CUDA",
-            install="pip install torch --index-url https://download.pytorch.org/whl/cpu (for CUDA: pip install torch)"),
+    Library("torch", "torch", "diffusion generators", "about 3 GB with CUDA; the makers' CPU build has 200 MB",
+            install="pip install torch"),
     Library("diffusers", "diffusers", "diffusion models, beside torch", "25 MB",
             install="pip install diffusers transformers accelerate safetensors"),
     Library("tensorrt_rtx", "tensorrt-rtx", "fast diffusion on GeForce RTX cards", "95 MB"),
