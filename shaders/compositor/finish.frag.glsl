@@ -8,7 +8,7 @@ uniform float aspect;
 uniform float vignette;
 uniform float grain;
 uniform uint grain_seed;
-uniform uint dither_seed;
+uniform float dither_turn;  // 0-1, another one each frame
 uniform float strobe;     // a factor
 uniform float flash;      // fade to white
 uniform float master;     // fade to black and level: a factor, and the last word
@@ -76,10 +76,9 @@ void main() {
     float away = dot(corner, corner) / (0.25 * (aspect * aspect + 1.0));
     code *= 1.0 - vignette * smoothstep(0.05, 1.1, away);
 
-    uvec2 spot = uvec2(gl_FragCoord.xy);
 #ifndef PROBE
     // Grain is strongest in the middle tones and leaves black nearly clean.
-    vec2 speck = hash_pixel(spot, grain_seed);
+    vec2 speck = hash_pixel(uvec2(gl_FragCoord.xy), grain_seed);
     float tone = dot(code, LUMA);
     code += (speck.x + speck.y - 1.0) * grain * (0.08 + 0.92 * 4.0 * tone * (1.0 - tone)) * 0.35;
 #endif
@@ -91,7 +90,7 @@ void main() {
     calm_next = vec4(mix(code, clean(texture(calm_before, uv).rgb), calm_share), 1.0);
 #else
     code = clamp(code, 0.0, 1.0) * master;
-    code += (hash_pixel(spot, dither_seed).x - 0.5) * (0.98 / 255.0);
+    code += (fract(speck.x + dither_turn) - 0.5) * (0.98 / 255.0);
 #endif
     programme = vec4(clamp(code, 0.0, 1.0), 1.0);
 }

@@ -6,13 +6,12 @@
 #include "trail.glsl"
 #endif
 
-in vec2 uv;
 out vec4 picture;  // linear light; alpha as trail.glsl says
 
 void main() {
-    vec3 light = source_at(uv);
+    vec3 light = source();
 #ifdef FEEDBACK
-    picture = over_trail(light, moved_trail(uv));
+    picture = over_trail(light, moved_trail());
 #else
     picture = vec4(light, 1.0);
 #endif

@@ -4,8 +4,12 @@
 // source, `trail_seen` is trail. Dividing by it before dimming anew keeps the trail's life apart from its visibility.
 
 uniform sampler2D trail;
-uniform mat3 trail_from_screen;
+in vec2 trail_at;
+#ifdef HUE
 uniform mat3 trail_colour;   // visibility times decay times hue rotation; negative light is only clipped when shown
+#else
+uniform float trail_gain;    // visibility times decay
+#endif
 uniform float trail_seen;    // at least DIMMEST
 uniform float frame_steps;   // length of this frame in sixtieths of a second
 #ifdef DISPLACE
@@ -15,8 +19,8 @@ uniform vec2 displace_reach; // uv between the samples of the gradient
 
 const float DIMMEST = 0.02;
 
-vec3 moved_trail(vec2 at) {
-    vec2 from = (trail_from_screen * vec3(at, 1.0)).xy;
+vec3 moved_trail() {
+    vec2 from = trail_at;
 #ifdef DISPLACE
     float here = brightness(texture(trail, from).rgb);
     float right = brightness(texture(trail, from + vec2(displace_reach.x, 0.0)).rgb);
@@ -27,7 +31,12 @@ vec3 moved_trail(vec2 at) {
     vec2 inset = min(from, 1.0 - from);
     float inside = clamp(min(inset.x, inset.y) * 64.0 + 0.5, 0.0, 1.0);
     vec4 old = texture(trail, from);
-    return clean(trail_colour * old.rgb * (inside / max(old.a, DIMMEST)));
+    float gain = inside / max(old.a, DIMMEST);
+#ifdef HUE
+    return clean(trail_colour * old.rgb * gain);
+#else
+    return clean(old.rgb * (trail_gain * gain));
+#endif
 }
 
 // The brighter of the two wins as a whole colour: sums burn out and channel-wise maxima turn white over time, this does

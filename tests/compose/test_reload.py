@@ -36,18 +36,18 @@ def test_broken_edit_keeps_the_picture_names_the_line_and_recovers(ctx, folder, 
     grade = folder / "compositor" / "grade.glsl"
     good = grade.read_text()
     lines = good.splitlines()
-    lines[4] = "uniform float contrst;"
+    lines[lines.index(next(line for line in lines if "uniform float white;" in line))] = "uniform float whte;"
     grade.write_text("\n".join(lines))
     wait_for(compositor, lambda: compositor.errors)
     (error, *more) = compositor.errors
     assert not more, "one fault is told once, however many programs share the file"
     assert error.file == "compositor/grade.glsl"
-    assert lines[error.line - 1].count("contrast"), "the line is the one the compiler stumbled over"
+    assert lines[error.line - 1].count("white"), "the line is the one the compiler stumbled over"
     assert str(error).startswith(f"compositor/grade.glsl:{error.line}: ")
     after = pixels(compositor.render(control(0), picture))
     assert np.array_equal(before, after)
 
-    grade.write_text(good.replace("1.0 - code, invert", "code.gbr, 1.0"))
+    grade.write_text(good.replace("return code;", "return code.gbr;"))
     assert wait_for(compositor, lambda: not compositor.errors)
     mended = pixels(compositor.render(control(0), picture))
     assert abs(mended[18, 32, :3].astype(int) - (100, 50, 200)).max() <= 2

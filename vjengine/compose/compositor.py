@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 GRAIN_RATE = 24.0
 """Grain pictures a second, as on film: the same texture at any frame rate."""
+GOLDEN = 0.6180339887
+"""Turn of the dither from frame to frame: no two that follow each other are alike."""
 LONGEST_STEP = 1.0
 """s: after a longer pause the picture goes on as if this much time had passed."""
 DIMMEST_TRAIL = 0.02
@@ -37,8 +39,25 @@ DISPLACE_SPEED = 0.6
 DISPLACE_REACH = 0.012
 """Screen heights between the samples of that step."""
 
-PICTURES = ("", "FADE", "FEEDBACK", "FADE FEEDBACK", "FADE FEEDBACK DISPLACE")
-FINISHES = ("", "BLOOM", "BLOOM CHROMA", "BLOOM LIMIT", "BLOOM CHROMA GAMMA", "BLOOM CHROMA GAMMA KALEIDO LIMIT")
+PICTURES = (
+    "",
+    "FADE",
+    "FEEDBACK",
+    "FADE FEEDBACK",
+    "FEEDBACK HUE",
+    "FADE FEEDBACK HUE",
+    "FADE FEEDBACK HUE DISPLACE",
+)
+FINISHES = (
+    "",
+    "BLOOM",
+    "BLOOM GRADE",
+    "BLOOM CHROMA",
+    "BLOOM CHROMA GRADE",
+    "BLOOM GRADE LIMIT",
+    "BLOOM CHROMA GRADE GAMMA",
+    "BLOOM CHROMA GRADE GAMMA KALEIDO LIMIT",
+)
 
 
 @dataclass(slots=True)
@@ -89,7 +108,9 @@ class Compositor:
         self.flash_limit = True
         self._library = ShaderLibrary(ctx, shaders, hot_reload=hot_reload)
         self._plain = plain_pass(ctx, self._library)
-        self._pictures = Variants(ctx, self._library, "compositor/picture.frag.glsl", PICTURES)
+        self._pictures = Variants(
+            ctx, self._library, "compositor/picture.frag.glsl", PICTURES, "compositor/picture.vert.glsl"
+        )
         self._finishes = Variants(ctx, self._library, "compositor/finish.frag.glsl", FINISHES)
         self._limiter = FlashLimiter(ctx, self._library)
         self._bloom = Bloom(ctx, self._library, size)
@@ -186,7 +207,9 @@ class Compositor:
         values = control.values
         fading, textures, uniforms = self._source.bindings(control, self.internal_size)
         features = ["FADE"] if fading else []
-        if not fading and values["feedback.displace"] > 0.0:
+        displaced = values["feedback.displace"] > 0.0
+        if not fading and displaced:
+            # The variants that displace fade in any case.
             textures["previous"], uniforms["fade"] = textures["newest"], 1.0
             uniforms["previous_from_screen"] = uniforms["newest_from_screen"]
         self._canvas.swap()
@@ -194,7 +217,11 @@ class Compositor:
             self._motion.clear = control.clear
             self._canvas.last.framebuffer.clear()
         if values["feedback.mix"] >= DIMMEST_TRAIL:
-            features += ["FEEDBACK", "DISPLACE"] if values["feedback.displace"] > 0.0 else ["FEEDBACK"]
+            features.append("FEEDBACK")
+            if displaced:
+                features.append("DISPLACE")
+            if values["feedback.hue"] != 0.0:
+                features.append("HUE")
             textures["trail"] = self._canvas.last.texture
             uniforms |= trail_uniforms(values, min(control.time.delta, LONGEST_STEP), self.size[0] / self.size[1])
             self._canvas.last.filter(moderngl.LINEAR)
@@ -218,6 +245,8 @@ class Compositor:
             features.append("KALEIDO")
         if values["chroma.shift"] > 0.0:
             features.append("CHROMA")
+        if uniforms["colour"] != geometry.IDENTITY or uniforms["contrast"] != 1.0 or uniforms["invert"] != 0.0:
+            features.append("GRADE")
         if values["grade.gamma"] != 1.0:
             features.append("GAMMA")
         master = _master(values)
@@ -277,6 +306,7 @@ def trail_uniforms(values: ParamValues, delta: float, aspect: float) -> dict[str
             values["feedback.rotate"] * delta,
             (values["feedback.x"] * delta, values["feedback.y"] * delta),
         ),
+        "trail_gain": decay,
         "trail_colour": colour.flat(decay * colour.hue_rotation(values["feedback.hue"] * delta)),
         "trail_seen": seen,
         "frame_steps": 60.0 * delta,
@@ -285,15 +315,23 @@ def trail_uniforms(values: ParamValues, delta: float, aspect: float) -> dict[str
     }
 
 
+def is_gain(matrix: geometry.Matrix) -> bool:
+    """Tell whether ``matrix`` only multiplies all three channels by the same."""
+    a, b, c, d, e, f, g, h, i = matrix
+    return a == e == i and b == c == d == f == g == h == 0.0
+
+
 def finish_uniforms(control: ControlState, motion: Motion, aspect: float) -> dict[str, UniformValue]:
     """Return the uniforms of ``finish.frag.glsl`` but for the master brightness; bloom and the limiter are off."""
     values = control.values
     lit = 0.0 <= motion.strobe_phase < 0.5
     strobe = values["strobe.amount"]
     matrix, white = colour.grade(values, 0.5 * strobe if lit else 0.0)
+    plain = is_gain(matrix)
     return {
         "aspect": aspect,
-        "colour": matrix,
+        "gain": matrix[0] if plain else 1.0,
+        "colour": geometry.IDENTITY if plain else matrix,
         "white": white,
         "contrast": values["grade.contrast"],
         "gamma": values["grade.gamma"],
@@ -301,7 +339,7 @@ def finish_uniforms(control: ControlState, motion: Motion, aspect: float) -> dic
         "vignette": values["vignette.amount"],
         "grain": values["grain.amount"],
         "grain_seed": int(control.time.time * GRAIN_RATE) & 0xFFFFFFFF,
-        "dither_seed": control.time.index & 0xFFFFFFFF,
+        "dither_turn": control.time.index * GOLDEN % 1.0,
         "strobe": 1.0 if lit else 1.0 - strobe,
         "flash": values["out.flash"],
         "bloom_amount": 0.0,

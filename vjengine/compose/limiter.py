@@ -35,7 +35,10 @@ class FlashLimiter:
         self._ctx = ctx
         self._reduce = Pass(ctx, library.shader("compositor/reduce.frag.glsl"))
         self._probe = Variants(
-            ctx, library, "compositor/finish.frag.glsl", ("PROBE", "PROBE BLOOM", "PROBE BLOOM KALEIDO CHROMA GAMMA")
+            ctx,
+            library,
+            "compositor/finish.frag.glsl",
+            ("PROBE", "PROBE BLOOM", "PROBE BLOOM GRADE", "PROBE BLOOM GRADE KALEIDO CHROMA GAMMA"),
         )
         self._small = Target(ctx, GRID)
         self._now = Target(ctx, GRID, "f1")

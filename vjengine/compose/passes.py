@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import moderngl
 
-from vjengine.compose.shaders import Shader, ShaderLibrary
+from vjengine.compose.shaders import FULLSCREEN, Shader, ShaderLibrary
 
 UniformValue = float | int | tuple[float, ...]
 
@@ -125,10 +125,18 @@ class Variants:
     is drawn by the smallest one that contains it, with the surplus at zero.
     """
 
-    def __init__(self, ctx: moderngl.Context, library: ShaderLibrary, fragment: str, sets: Sequence[str]) -> None:
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        library: ShaderLibrary,
+        fragment: str,
+        sets: Sequence[str],
+        vertex: str = FULLSCREEN,
+    ) -> None:
         """Compile ``fragment`` once for each of ``sets``: feature names separated by spaces, smallest set first."""
         self._passes = [
-            (frozenset(names.split()), Pass(ctx, library.shader(fragment, defines=names.split()))) for names in sets
+            (frozenset(names.split()), Pass(ctx, library.shader(fragment, vertex=vertex, defines=names.split())))
+            for names in sets
         ]
 
     @property
