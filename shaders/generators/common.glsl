@@ -34,17 +34,6 @@ vec3 ink(float hue, float light) {
     return texture(uPalette, vec2(uHue + hue * (0.06 + 1.7 * uSpread), clamp(light, 0.008, 0.992))).rgb;
 }
 
-// Smooth noise that changes in place: four tiles take turns, so that its strength never breathes.
-vec2 noise(vec2 cells, float time) {
-    vec4 n = texture(uNoise, cells / 16.0);
-    return n.xy * cos(time) + n.zw * sin(time);
-}
-
-vec2 cloud(vec2 cells, float time) {
-    vec4 n = texture(uCloud, cells / 4.0);
-    return n.xy * cos(time) + n.zw * sin(time);
-}
-
 // Light of a line at distance d: a thin core inside a soft fall-off, both of about unit height.
 float filament(float d, float width) {
     float x = abs(d) / width;

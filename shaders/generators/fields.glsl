@@ -1,5 +1,6 @@
 #version 330 core
 //!include common.glsl
+//!include place.glsl
 // Ink and silk: space is folded again and again by sines, and the folds are drawn as cloth, ridges and threads.
 
 vec3 picture(vec2 p) {
@@ -27,7 +28,7 @@ vec3 picture(vec2 p) {
     float sheen = 0.5 + 0.5 * dot(slope, normalize(vec2(0.6, 0.8))) / (1.0 + steep);
 
     // Dark space: a broad veil decides where there is cloth at all.
-    vec2 veil = noise(p * 0.75 + 0.25 * early + 4.0 * uDice[2].xy, t * 0.5);
+    vec2 veil = noise(p * 0.75 + 0.25 * early + 4.0 * uDice[2].xy);
     float presence = 0.06 + 0.94 * smooth01(0.95 + 0.95 * veil.x - 0.30 * length(p));
     float body = presence * sheen * sheen * (0.25 + 0.45 * smooth01(value)) * smooth01(0.15 + steep);
 

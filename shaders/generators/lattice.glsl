@@ -1,6 +1,6 @@
 #version 330 core
 //!include common.glsl
-#define TRAIL_FADE 2.5
+//!include place.glsl
 // Hyperbolic tilings: mirrors fold the Poincaré disk into one triangle, and light runs along its walls.
 
 uniform vec4 uMirror;      // the circle mirror: centre x, its radius squared; then cos, sin of the wedge's wall
@@ -59,7 +59,7 @@ vec3 picture(vec2 p) {
     // Towards the rim, where tiles are smaller than pixels, the plane sinks into the dark.
     // The middle of the disk is the focal point; towards the rim the plane sinks into the dark.
     float depth = exp(-0.42 * span) * smooth01(rim * 3.0) * mix(1.0, 0.3, smoothstep(0.9, 1.1, outside));
-    vec2 veil = noise(p * 0.8 + 6.0 * uDice[2].xy, t * 0.7);
+    vec2 veil = noise(p * 0.8 + 6.0 * uDice[2].xy);
     float shade = depth * smooth01(0.35 + 1.0 * veil.x);
     vec3 colour = ink(hue, 0.05 + 0.40 * facet) * facet * facet * 0.34 * shade;
     colour += ink(hue + 0.2, 0.66) * line * (0.5 + 4.0 * uGlow) * (0.55 + 2.4 * wave + 0.4 * uKick) * depth;

@@ -1,6 +1,6 @@
 #version 330 core
 //!include common.glsl
-#define TRAIL_FADE 1.5
+//!include place.glsl
 // Julia sets seen through orbit traps: how near each orbit came to a ring, a cross and a point.
 
 vec2 times(vec2 a, vec2 b) {

@@ -1,5 +1,6 @@
 #version 330 core
 //!include common.glsl
+//!include place.glsl
 // The cloud of points over a breath of haze.
 uniform sampler2D uPoints; // drawn before, view and zoom included
 
@@ -11,7 +12,7 @@ vec3 picture(vec2 p) {
     vec2 edge = smoothstep(vec2(0.0), vec2(0.02), uv) * smoothstep(vec2(0.0), vec2(0.02), 1.0 - uv);
     float inside = uSymmetry > 1.5 ? edge.x * edge.y : 1.0;
     vec3 points = texture(uPoints, uv).rgb * inside;
-    vec2 haze = cloud(p * 0.35 + 3.0 * uDice[1].xy + 0.02 * uTravel, uTravel * 0.1);
+    vec2 haze = cloud(p * 0.35 + 3.0 * uDice[1].xy + 0.02 * uTravel);
     float mist = smooth01(0.25 + 0.8 * haze.x) * exp(-1.1 * dot(p, p) * 0.6);
     return points + ink(uDice[2].x + 0.3 * haze.y, 0.30) * mist * (0.10 + 0.12 * uLevels.x + 0.15 * uKick);
 }

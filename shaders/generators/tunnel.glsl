@@ -1,11 +1,12 @@
 #version 330 core
 //!include common.glsl
-#define TRAIL_FADE 7.0
+//!include place.glsl
+//!include tunnel_course.glsl
 // A bending tunnel in perspective: panelled walls, glowing seams, and rings of light that run with the beat.
 
-vec2 course(float z) {
-    return vec2(sin(z * 0.31 + TAU * uDice[0].x) + 0.5 * sin(z * 0.17), cos(z * 0.23 + TAU * uDice[0].y));
-}
+flat in vec2 vHere;       // where the tunnel passes the camera
+flat in vec3 vHaze;       // the far sun's light: wide,
+flat in vec3 vSun;        // and its core
 
 float reach(vec2 d) {
     // From a round bore to a square one by way of an octagon.
@@ -17,12 +18,11 @@ float reach(vec2 d) {
 
 vec3 picture(vec2 p) {
     float camera = uTravel * 0.95;
-    vec2 here = course(camera);
     vec2 d = p;
     float z = 1.0;
     for (int i = 0; i < 4; i++) {
         z = min(0.85 / max(reach(d), 1e-3), 40.0);
-        d = p - 0.5 * uWarp * (course(camera + z) - here) * (z / (z + 6.0));
+        d = p - 0.5 * uWarp * (course(camera + z) - vHere) * (z / (z + 6.0));
     }
     float along = camera + z;
     float twist = uDice[1].x < 0.5 ? 0.11 : -0.07;
@@ -46,7 +46,7 @@ vec3 picture(vec2 p) {
     float lit = smooth01(chance.x * 3.2 - 0.30 + 0.5 * uLevels.y);
     float inset = max(part.x, part.y) * 2.0;
     float panel = smooth01(1.15 - inset) * (0.35 + 0.65 * inset * inset) * lit;
-    float marble = smooth01(0.45 + 0.8 * cloud(vec2(round_ * 2.0, along * 0.21), 0.3 * uTravel).x);
+    float marble = smooth01(0.45 + 0.8 * cloud(vec2(round_ * 2.0, along * 0.21)).x);
 
     // Rings: one leaves the camera with every beat and races ahead.
     float row = (cell.y + 0.5) / rows;
@@ -59,8 +59,8 @@ vec3 picture(vec2 p) {
     colour += ink(hue + 0.4, 0.58) * ring * shade * (0.15 + 0.5 * uGlow) * (0.03 + 1.6 * panel + 0.22 * smooth01(inset * 2.0 - 1.1));
     // The far end: a small sun in haze.
     float off = reach(d);
-    vec3 sun = ink(uDice[2].x + 0.5, 0.55) * exp(-5.0 * off) * 0.42 + ink(uDice[2].x + 0.55, 0.9) * exp(-26.0 * off) * 1.2;
-    colour += sun * (0.5 + 1.2 * uKick + 0.5 * uLevels.x) * (0.4 + uGlow);
+    float core = exp(-5.0 * off);
+    colour += vHaze * core + vSun * (core * core * core * core * core);
     return colour * (1.0 + 0.35 * uKick);
 }
 

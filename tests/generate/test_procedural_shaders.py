@@ -57,7 +57,7 @@ def test_a_broken_vertex_shader_is_named(shaders: Path) -> None:
 
 
 def test_a_missing_include_names_the_line_that_asks(shaders: Path) -> None:
-    line = spoil(shaders / "tunnel.glsl", "vec2 course", "//!include nowhere.glsl")
+    line = spoil(shaders / "tunnel.glsl", "float reach", "//!include nowhere.glsl")
     with pytest.raises(ShaderError, match=r"nowhere\.glsl") as caught:
         opened(shaders, "tunnel")
     assert Path(caught.value.file).name == "tunnel.glsl"
@@ -65,7 +65,7 @@ def test_a_missing_include_names_the_line_that_asks(shaders: Path) -> None:
 
 
 def test_a_broken_family_leaves_the_others_working(shaders: Path) -> None:
-    spoil(shaders / "tunnel.glsl", "vec2 course", "broken;")
+    spoil(shaders / "tunnel.glsl", "float reach", "broken;")
     made = opened(shaders)
     with pytest.raises(ShaderError):
         made.generate(GeneratorParams(values=ParamValues.of({"gen.family": FAMILIES.index("tunnel")})))

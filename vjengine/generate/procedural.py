@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import moderngl
@@ -21,74 +20,22 @@ from vjengine.errors import GeneratorError, UsageError
 from vjengine.generate.base import GeneratorSpec
 from vjengine.generate.noise import noise_tile
 from vjengine.generate.palettes import palette_table
-from vjengine.generate.procedural_gl import Pass, PingPong, Target, UniformValue, open_context
-from vjengine.generate.procedural_layers import Layer, Moment, make_layer
+from vjengine.generate.procedural_finish import Finish
+from vjengine.generate.procedural_gl import MirroredPass, PingPong, UniformValue, open_context
+from vjengine.generate.procedural_layers import make_layer
+from vjengine.generate.procedural_moment import Layer, Moment
+from vjengine.generate.procedural_scene import Dissolve, Scene
 from vjengine.resources import resource_dir
 
 TRAVEL_WRAP = 4096.0
 """s of travel after which shaders start at 0 again (behind a dissolve): float32 stays smooth for whole nights."""
 
-SCENE_DISSOLVE = 0.8
-"""s in which one family or variation gives way to another."""
+TRAIL_FADES: dict[str, float] = {
+    "cppn": 2.5, "lattice": 2.5, "orbits": 1.5, "reaction": 2.0, "ribbons": 1.3, "tunnel": 7.0,
+}  # fmt: skip
+"""Families that travel fast let their trails fade as many times faster."""
 
-COLOUR_DISSOLVE = 0.3
-"""s in which one palette or symmetry gives way to another."""
-
-HALO_HEIGHT = 72
-"""Height in px at which the soft glow is blurred: its reach is the same share of any picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What must not change without a dissolve."""
-
-    family: str
-    variation: tuple[int, int]
-    cue: int
-    lap: int
-    palette: str
-    symmetry: int
-
-    def gap(self, before: _Scene) -> float:
-        """Return the s over which to dissolve from ``before``; 0 for none."""
-        if self == before:
-            return 0.0
-        same_drawing = (self.family, self.variation, self.cue, self.lap) == (
-            before.family,
-            before.variation,
-            before.cue,
-            before.lap,
-        )
-        return COLOUR_DISSOLVE if same_drawing else SCENE_DISSOLVE
-
-
-class _Dissolve:
-    """Gives way from the last picture to the new one, by the same curve at any frame rate.
-
-    The picture is mixed into its own past, so what is left of the old one after frames with shares ``a`` is the
-    product of ``1 - a``; shares are chosen such that this product follows the curve.
-    """
-
-    def __init__(self) -> None:
-        self._length = 0.0
-        self._left = 0.0
-
-    def start(self, length: float) -> None:
-        self._length = self._left = max(length, self._left)
-
-    def share(self, elapsed: float) -> float:
-        """Return the share of the new picture after ``elapsed`` s more."""
-        if self._left <= 0.0:
-            return 1.0
-        before = self._remaining()
-        self._left = max(0.0, self._left - elapsed)
-        if self._left <= 0.0:
-            return 1.0
-        return 1.0 - self._remaining() / before
-
-    def _remaining(self) -> float:
-        x = self._left / self._length
-        return x * x * (3.0 - 2.0 * x)
+_VERTEX = {"tunnel": "tunnel_view.glsl"}
 
 
 class ProceduralGenerator:
@@ -134,18 +81,12 @@ class ProceduralGenerator:
 
     def _build(self, first: str, threads: int | None) -> None:
         self._ctx = ctx = open_context(threads)
-        self._programs: dict[str, Pass] = {}
+        self._programs: dict[str, MirroredPass] = {}
         self._layers: dict[str, Layer | None] = {}
         self._palettes: dict[str, moderngl.Texture] = {}
         self._noise = self._tile(ctx, octaves=1, cells=16), self._tile(ctx, octaves=5, cells=4)
         self._picture = PingPong(ctx, self._size)
-        self._shrink = Pass(ctx, self._shaders, "shrink.glsl")
-        self._blur = Pass(ctx, self._shaders, "blur.glsl")
-        self._present = Pass(ctx, self._shaders, "present.glsl")
-        self._smaller = [Target(ctx, size) for size in _shrinking(self._size)]
-        self._halo = PingPong(ctx, self._smaller[-1].texture.size if self._smaller else self._size)
-        self._output = ctx.simple_framebuffer(self._size, components=4)
-        self._bytes = np.zeros((self._size[1], self._size[0], 4), dtype=np.uint8)
+        self._finish = Finish(ctx, self._shaders, self._size)
         self._start()
         self._family(first)
         # The first draw of a program stalls while the driver finishes compiling it: not in front of the audience.
@@ -153,16 +94,16 @@ class ProceduralGenerator:
         self._start()
 
     def _start(self) -> None:
-        self._scene: _Scene | None = None
+        self._scene: Scene | None = None
         self._prepared: tuple[str, tuple[int, int]] | None = None
         self._dice: tuple[float, ...] = ()
         self._time = 0.0
-        self._dissolve = _Dissolve()
+        self._dissolve = Dissolve()
 
     @staticmethod
     def _tile(ctx: moderngl.Context, octaves: int, cells: int) -> moderngl.Texture:
         tile = noise_tile(octaves, cells)
-        texture = ctx.texture(tile.shape[1::-1], 4, tile.tobytes(), dtype="f2")
+        texture = ctx.texture(tile.shape[1::-1], 4, tile.astype(np.float32).tobytes(), dtype="f4")
         texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
         return texture
 
@@ -196,8 +137,7 @@ class ProceduralGenerator:
 
     def _generate(self, params: GeneratorParams) -> Pixels:
         self._draw(params)
-        self._output.read_into(self._bytes, components=4)
-        return self._bytes
+        return self._finish.read()
 
     def _draw(self, params: GeneratorParams) -> None:
         values = params.values
@@ -209,7 +149,9 @@ class ProceduralGenerator:
         uniforms = self._uniforms(params, self._scene)
         textures = {"uPalette": self._palette(self._scene.palette), "uNoise": self._noise[0], "uCloud": self._noise[1]}
 
-        program, layer = self._family(family)
+        mirrored = self._scene.symmetry > 1
+        family_pass, layer = self._family(family)
+        program = family_pass.of(mirrored)
         if layer is not None:
             prepared = family, self._scene.variation
             moment = Moment(
@@ -217,8 +159,11 @@ class ProceduralGenerator:
                 travel=params.travel % TRAVEL_WRAP,
                 kick=_kick(params),
                 morph=values["gen.morph"],
+                detail=values["gen.detail"],
+                zoom=values["gen.zoom"],
                 low=max(params.bands[:2]),
                 dice=self._dice,
+                mirrored=mirrored,
                 fresh=prepared != self._prepared,
             )
             self._prepared = prepared
@@ -227,22 +172,23 @@ class ProceduralGenerator:
             textures |= more_textures
 
         feedback = values["gen.feedback"]
-        fade_time = 0.11 * feedback / (1.0 - feedback)
+        fade_time = 0.11 * feedback / (1.0 - feedback) / TRAIL_FADES.get(family, 1.0)
+        push = 0.02 * values["gen.warp"] * min(elapsed, 0.25)
         uniforms |= {
             "uKeep": math.exp(-elapsed / fade_time) if fade_time > 0.0 else 0.0,
             "uDissolve": share,
             "uRescale": math.exp(values["gen.drift"] * min(elapsed, 0.25)),
-            "uElapsed": min(elapsed, 0.25),
+            "uPush": (push * self._size[1] / self._size[0], push),
         }
         program.set(uniforms)
         program.draw(self._picture.next, {**textures, "uPrevious": self._picture.last})
         self._picture.swap()
-        self._finish(uniforms)
+        self._finish.draw(self._picture.last, values["gen.contrast"], values["gen.glow"], _kick(params))
 
     def _enter(self, params: GeneratorParams, elapsed: float) -> float:
         """Follow the scene that ``params`` ask for; return the share of the new picture in this frame."""
         values = params.values
-        scene = _Scene(
+        scene = Scene(
             family=values.choice("gen.family"),
             variation=(int(values["gen.seed"]), params.reseed),
             cue=params.cue,
@@ -260,7 +206,7 @@ class ProceduralGenerator:
         self._scene = scene
         return self._dissolve.share(elapsed)
 
-    def _uniforms(self, params: GeneratorParams, scene: _Scene) -> dict[str, UniformValue]:
+    def _uniforms(self, params: GeneratorParams, scene: Scene) -> dict[str, UniformValue]:
         values, width, height = params.values, *self._size
         low, middle, high = (max(params.bands[i : i + 2]) for i in (0, 2, 4))
         hits = (max(params.hits[i : i + 2]) for i in (0, 2, 4))
@@ -286,35 +232,21 @@ class ProceduralGenerator:
             "uDice": np.asarray(self._dice, dtype=np.float32).tobytes(),
         }
 
-    def _finish(self, uniforms: dict[str, UniformValue]) -> None:
-        """From the float picture to bytes: halo, tone, flip."""
-        image = self._picture.last
-        for target in self._smaller:
-            self._shrink.set({"uSize": _floats(target.texture.size), "uTexel": _texel(image.size)})
-            self._shrink.draw(target.framebuffer, {"uImage": image})
-            image = target.texture
-        across, up = _texel(self._halo.size)
-        for reach in ((1.0 * across, 0.0), (0.0, 1.0 * up), (2.2 * across, 0.0), (0.0, 2.2 * up)):
-            self._blur.set({"uSize": _floats(self._halo.size), "uStep": reach})
-            self._blur.draw(self._halo.next, {"uImage": image})
-            self._halo.swap()
-            image = self._halo.last
-        self._present.set(uniforms)
-        self._present.draw(self._output, {"uImage": self._picture.last, "uHalo": image})
-
-    def _family(self, family: str) -> tuple[Pass, Layer | None]:
+    def _family(self, family: str) -> tuple[MirroredPass, Layer | None]:
         """Return the program and layer of ``family``, made on first use."""
         assert self._ctx is not None
         if family not in self._programs:
             self._layers[family] = make_layer(family, self._ctx, self._shaders, self._size)
-            self._programs[family] = Pass(self._ctx, self._shaders, f"{family}.glsl")
+            self._programs[family] = MirroredPass(
+                self._ctx, self._shaders, f"{family}.glsl", _VERTEX.get(family, "family.glsl")
+            )
         return self._programs[family], self._layers[family]
 
     def _palette(self, name: str) -> moderngl.Texture:
         assert self._ctx is not None
         if name not in self._palettes:
             table = palette_table(name)
-            texture = self._ctx.texture(table.shape[1::-1], 4, table.tobytes(), dtype="f2")
+            texture = self._ctx.texture(table.shape[1::-1], 4, table.astype(np.float32).tobytes(), dtype="f4")
             texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
             texture.repeat_y = False
             self._palettes[name] = texture
@@ -324,22 +256,3 @@ class ProceduralGenerator:
 def _kick(params: GeneratorParams) -> float:
     """How hard the picture is struck now, 0–1: the pulse that macros and modulation drive, and the music's own."""
     return min(1.0, params.values["gen.pulse"] + 0.6 * max(params.hits[:2]))
-
-
-def _shrinking(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the sizes on the way from ``size`` to the halo's, none below a quarter of the one before."""
-    sizes = []
-    width, height = size
-    while height > HALO_HEIGHT:
-        smaller = max(HALO_HEIGHT, math.ceil(height / 4))
-        width, height = max(1, round(width * smaller / height)), smaller
-        sizes.append((width, height))
-    return sizes
-
-
-def _floats(size: tuple[int, int]) -> tuple[float, float]:
-    return float(size[0]), float(size[1])
-
-
-def _texel(size: tuple[int, int]) -> tuple[float, float]:
-    return 1.0 / size[0], 1.0 / size[1]

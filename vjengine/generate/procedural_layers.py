@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import moderngl
 import numpy as np
 import numpy.typing as npt
 
-from vjengine.generate.procedural_gl import Pass, PingPong, Target, UniformValue
-
-Uniforms = dict[str, UniformValue]
-Textures = dict[str, moderngl.Texture]
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a layer is told each frame.
-
-    Attributes:
-        uniforms: the values all families share.
-        travel: motion so far, s at pace 1, wrapped as the shaders see it.
-        kick: 0–1.
-        morph: ``gen.morph``.
-        low: level of the low bands, 0–1.
-        dice: sixteen numbers 0–1 that make this variation.
-        fresh: True on the first frame of a variation.
-    """
-
-    uniforms: Mapping[str, UniformValue]
-    travel: float
-    kick: float
-    morph: float
-    low: float
-    dice: tuple[float, ...]
-    fresh: bool
-
-
-class Layer(Protocol):
-    """Draws or computes what one family's picture needs beside the shared uniforms."""
-
-    def prepare(self, moment: Moment, textures: Textures) -> tuple[Uniforms, Textures]:
-        """Return further uniforms and textures for the picture of this moment."""
-        ...
-
+from vjengine.generate.procedural_gl import MirroredPass, Pass, Target
+from vjengine.generate.procedural_moment import Layer, Moment, Textures, Uniforms, pick
+from vjengine.generate.procedural_reaction import Reaction
 
 # Networks chosen by eye out of a hundred: large shapes, a place to look at, room around it.
 # fmt: off
@@ -76,41 +40,38 @@ JULIA_PLACES: tuple[tuple[complex, float], ...] = (
 # Schläfli symbols {p, q} of the hyperbolic tilings.
 TILINGS: tuple[tuple[int, int], ...] = ((5, 4), (6, 4), (7, 3), (4, 5), (8, 3), (4, 6), (6, 5), (3, 8))
 
-# Feed and kill rates between which the culture never comes to rest.
-REGIMES: tuple[tuple[float, float], ...] = (
-    (0.0290, 0.0570),
-    (0.0367, 0.0630),
-    (0.0460, 0.0610),
-    (0.0390, 0.0600),
-    (0.0300, 0.0560),
-)
-
-
-def _pick(dice: float, count: int) -> int:
-    return min(int(dice * count), count - 1)
-
 
 class Network:
-    """Weights of the pattern network, ``cppn``."""
+    """The pattern network of ``cppn``, worked out at half size."""
 
-    def __init__(self) -> None:
+    def __init__(self, ctx: moderngl.Context, shaders: Path, size: tuple[int, int]) -> None:
         self._seed = -1
         self._weights = self.weights(0)
+        self._program = MirroredPass(ctx, shaders, "cppn_field.glsl")
+        # Contours are drawn from differences between neighbours: sixteen bits would roughen them.
+        self._field = Target(ctx, halved(size), dtype="f4")
 
     def prepare(self, moment: Moment, textures: Textures) -> tuple[Uniforms, Textures]:
-        """Return the weights of this variation, and what its slow latent inputs add to the first layer."""
-        seed = CPPN_SEEDS[_pick(moment.dice[15], len(CPPN_SEEDS))]
+        """Run the network of this variation, moved by its slow latent inputs, and return its field."""
+        seed = CPPN_SEEDS[pick(moment.dice[15], len(CPPN_SEEDS))]
         if seed != self._seed:
             self._seed, self._weights = seed, self.weights(seed)
         t = 0.14 * moment.travel
         latent = np.array([math.sin(0.71 * t), math.cos(0.53 * t), math.sin(0.37 * t + 2.0), self._pose(moment)])
         # Matrices lie column by column, as GLSL reads them: each row here is a column.
         first, second = (latent @ self._weights[index] for index in (1, 3))
-        return {
-            "uWeights": self._weights[[0, 2, *range(4, 14)]].tobytes(),
-            "uBiasA": tuple(map(float, first)),
-            "uBiasB": tuple(map(float, second)),
-        }, {}
+        field = self._program.of(moment.mirrored)
+        field.set(
+            {
+                **moment.uniforms,
+                "uSize": self._field.size,
+                "uWeights": self._weights[[0, 2, *range(4, 14)]].tobytes(),
+                "uBiasA": tuple(map(float, first)),
+                "uBiasB": tuple(map(float, second)),
+            }
+        )
+        field.draw(self._field.framebuffer, textures)
+        return {}, {"uField": self._field.texture}
 
     @staticmethod
     def _pose(moment: Moment) -> float:
@@ -130,7 +91,7 @@ class JuliaConstant:
 
     def prepare(self, moment: Moment, textures: Textures) -> tuple[Uniforms, Textures]:
         """Return the constant at this travel."""
-        place, radius = JULIA_PLACES[_pick(moment.dice[15], len(JULIA_PLACES))]
+        place, radius = JULIA_PLACES[pick(moment.dice[15], len(JULIA_PLACES))]
         angle = 0.21 * moment.travel + math.tau * moment.dice[14]
         # The circle breathes with a second, slower one, so that it does not visibly repeat.
         radius *= 0.75 + 0.25 * math.sin(0.083 * moment.travel)
@@ -142,61 +103,38 @@ class Mirrors:
 
     def prepare(self, moment: Moment, textures: Textures) -> tuple[Uniforms, Textures]:
         """Return circle centre and radius squared, and the wedge's cosine and sine."""
-        p, q = TILINGS[_pick(moment.dice[15], len(TILINGS))]
+        p, q = TILINGS[pick(moment.dice[15], len(TILINGS))]
         centre_squared = math.cos(math.pi / q) ** 2 / (math.cos(math.pi / q) ** 2 - math.sin(math.pi / p) ** 2)
         wedge = math.cos(math.pi / p), math.sin(math.pi / p)
         return {"uMirror": (math.sqrt(centre_squared), centre_squared - 1.0, *wedge)}, {}
 
 
-class Reaction:
-    """The Gray–Scott culture of ``reaction``: it advances with the travel, whatever the frame rate."""
+class Curtains:
+    """The curtains of ``ribbons``: a table of all that varies along them, and their soft rays at half size."""
 
-    SIZE = (256, 144)
-    STEPS_PER_SECOND = 210.0
-    MOST_STEPS = 24
-    FIRST_STEPS = 140
+    COLUMNS = 2048
 
-    def __init__(self, ctx: moderngl.Context, shaders: Path) -> None:
-        self._seed = Pass(ctx, shaders, "reaction_seed.glsl")
-        self._step = Pass(ctx, shaders, "reaction_step.glsl")
-        self._state = PingPong(ctx, self.SIZE, dtype="f4", repeat=True)
-        self._done = 0
-        self._kick = 0.0
-        self._strikes = 0
+    def __init__(self, ctx: moderngl.Context, shaders: Path, size: tuple[int, int]) -> None:
+        self._hems = Pass(ctx, shaders, "ribbons_hems.glsl")
+        self._veil = MirroredPass(ctx, shaders, "ribbons_veil.glsl")
+        self._table = Target(ctx, (self.COLUMNS, 16), dtype="f4")
+        if size[1] <= 720:
+            # Columns are finer than pixels, and the nearest costs a software renderer half.
+            self._table.texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._rays = Target(ctx, halved(size))
+        self._diagonal = math.hypot(size[0] / size[1], 1.0)
 
     def prepare(self, moment: Moment, textures: Textures) -> tuple[Uniforms, Textures]:
-        """Advance the culture to this travel and return its state."""
-        uniforms: Uniforms = {**moment.uniforms, "uSize": (float(self.SIZE[0]), float(self.SIZE[1]))}
-        uniforms["uRegime"] = REGIMES[_pick(moment.dice[15], len(REGIMES))]
-        due = math.floor(moment.travel * self.STEPS_PER_SECOND)
-        if moment.fresh:
-            self._seed.set(uniforms)
-            self._seed.draw(self._state.next, textures)
-            self._state.swap()
-            self._run(self.FIRST_STEPS, uniforms, textures, 0.0)
-        elif due > self._done:
-            strike = max(0.0, moment.kick - self._kick)
-            self._run(min(due - self._done, self.MOST_STEPS), uniforms, textures, strike)
-        self._done = due
-        self._kick = moment.kick
-        return {"uStateSize": uniforms["uSize"]}, {"uState": self._state.last}
-
-    def _run(self, steps: int, uniforms: Uniforms, textures: Textures, strike: float) -> None:
-        if strike > 0.05:
-            self._strikes += 1
-        # Strikes fall evenly over the plane, never twice in one place.
-        uniforms["uBurst"] = (self._strikes * 0.754877666 % 1.0, self._strikes * 0.569840291 % 1.0)
-        uniforms["uStrike"] = min(1.0, 1.2 * strike) if strike > 0.05 else 0.0
-        uniforms["uStir"] = float(steps)
-        self._step.set(uniforms)
-        for step in range(steps):
-            # Only stirring reads between texels; on a CPU a nearest look costs a quarter of a smooth one.
-            if step == 1:
-                self._step.set({"uStir": 0.0})
-                self._state.smooth(False)
-            self._step.draw(self._state.next, {**textures, "uState": self._state.last})
-            self._state.swap()
-        self._state.smooth(True)
+        """Fill the table, draw the rays and return both."""
+        own: Uniforms = {"uReach": self._diagonal / moment.zoom, "uLayers": 3.0 + int(moment.detail * 4.0)}
+        uniforms: Uniforms = {**moment.uniforms, **own}
+        self._hems.set({**uniforms, "uSize": self._table.size})
+        self._hems.draw(self._table.framebuffer, textures)
+        table = {"uHems": self._table.texture}
+        veil = self._veil.of(moment.mirrored)
+        veil.set({**uniforms, "uSize": self._rays.size})
+        veil.draw(self._rays.framebuffer, {**textures, **table})
+        return own, {**table, "uVeil": self._rays.texture}
 
 
 class Cloud:
@@ -220,17 +158,24 @@ class Cloud:
         return {}, {"uPoints": self._target.texture}
 
 
+def halved(size: tuple[int, int]) -> tuple[int, int]:
+    """Return half of ``size``, at least one px."""
+    return (size[0] + 1) // 2, (size[1] + 1) // 2
+
+
 def make_layer(family: str, ctx: moderngl.Context, shaders: Path, size: tuple[int, int]) -> Layer | None:
     """Return what ``family`` needs prepared, or None."""
     match family:
         case "cppn":
-            return Network()
+            return Network(ctx, shaders, size)
         case "orbits":
             return JuliaConstant()
         case "lattice":
             return Mirrors()
         case "reaction":
             return Reaction(ctx, shaders)
+        case "ribbons":
+            return Curtains(ctx, shaders, size)
         case "particles":
             return Cloud(ctx, shaders, size)
         case _:

@@ -1,0 +1,3 @@
+#version 330 core
+//!include common.glsl
+//!include view.glsl
