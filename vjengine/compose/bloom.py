@@ -39,6 +39,11 @@ class Bloom:
         """False while one of its shaders never compiled."""
         return self._bright.ready and self._down.ready and self._up.ready
 
+    @property
+    def light(self) -> moderngl.Texture:
+        """What :meth:`draw` drew last."""
+        return (self._widening or self._narrowing)[0].texture
+
     def draw(self, picture: moderngl.Texture, threshold: float, radius: float) -> moderngl.Texture:
         """Return the spilled light of ``picture``, in linear light at a quarter of its size."""
         self._bright.draw(

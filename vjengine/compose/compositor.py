@@ -14,7 +14,7 @@ from vjengine.compose.bloom import Bloom
 from vjengine.compose.canvas import SMALLEST_SCALE, Canvas
 from vjengine.compose.fallback import plain_pass
 from vjengine.compose.limiter import FlashLimiter
-from vjengine.compose.passes import UniformValue, Variants
+from vjengine.compose.passes import Target, UniformValue, Variants
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.compose.source import SourceFrames
 from vjengine.core.control import ControlState
@@ -58,6 +58,8 @@ FINISHES = (
     "BLOOM CHROMA GRADE GAMMA",
     "BLOOM CHROMA GRADE GAMMA KALEIDO LIMIT",
 )
+MOVING = frozenset(("CHROMA", "KALEIDO"))
+"""Features of the finish that read the picture elsewhere than at their own pixel."""
 
 
 @dataclass(slots=True)
@@ -122,10 +124,21 @@ class Compositor:
         self._warm()
 
     def _warm(self) -> None:
-        self._pictures.warm(self._canvas.picture.framebuffer)
-        self._finishes.warm(self.programme)
-        self._limiter.warm()
-        self._canvas.warm()
+        canvas, picture = self._canvas, self._canvas.picture
+        # Compilers do not care for the size of a target, but drawing takes its time.
+        light, code = Target(self.ctx, (8, 8)), Target(self.ctx, (8, 8), "f1")
+        for textures in self._source.likely():
+            self._pictures.warm(light.framebuffer, {**textures, "trail": canvas.last.texture})
+        self._bloom.draw(picture.texture, 0.5, 0.5)
+        self._limiter.warm(picture.texture, self._bloom.light)
+        textures = {"picture": picture.texture, "bloom": self._bloom.light, **self._limiter.textures()}
+        picture.filter(moderngl.NEAREST)
+        self._finishes.warm(code.framebuffer, textures, without=MOVING)
+        picture.filter(moderngl.LINEAR)
+        self._finishes.warm(code.framebuffer, textures, having=MOVING)
+        canvas.warm()
+        light.release()
+        code.release()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -232,7 +245,7 @@ class Compositor:
         """Draw everything from linear light to the programme."""
         values = control.values
         # Variants with more features than asked for get them at zero, but must have something to read.
-        textures = dict.fromkeys(("picture", "bloom", "now", "calm"), self._canvas.picture.texture)
+        textures = {"picture": self._canvas.picture.texture, "bloom": self._bloom.light, **self._limiter.textures()}
         features = []
         uniforms = finish_uniforms(control, self._motion, self.size[0] / self.size[1])
         if values["bloom.amount"] > 0.0 and self._bloom.ready:
@@ -265,8 +278,7 @@ class Compositor:
         """Run the finish pass."""
         each = self._finishes.pick(*finish.features)
         # A pixel that is read at its own place needs no filtering, which is what costs most on a software renderer.
-        moved = {"CHROMA", "KALEIDO"} & set(finish.features)
-        self._canvas.picture.filter(moderngl.LINEAR if moved else moderngl.NEAREST)
+        self._canvas.picture.filter(moderngl.NEAREST if MOVING.isdisjoint(each.features) else moderngl.LINEAR)
         each.draw(self._canvas.finished.framebuffer, finish.textures, finish.values)
         self._canvas.present()
 

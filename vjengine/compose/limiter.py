@@ -54,9 +54,11 @@ class FlashLimiter:
         """False while one of its shaders never compiled."""
         return self._reduce.ready and self._probe.ready
 
-    def warm(self) -> None:
-        """Draw everything once."""
-        self._probe.warm(self._drawn[0])
+    def warm(self, picture: moderngl.Texture, bloom: moderngl.Texture) -> None:
+        """Draw everything once, with textures like those of the show."""
+        self._reduce.draw(self._small.framebuffer, {"picture": picture}, {})
+        before = self._calm[1].texture
+        self._probe.warm(self._drawn[0], {"picture": self._small.texture, "bloom": bloom, "calm_before": before})
         for target in (*self._calm, self._now):
             target.framebuffer.clear()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import moderngl
 
@@ -57,11 +57,15 @@ class Pass:
     """One full-screen draw of a shader.
 
     Uniforms are written only when they changed, and only where the compiler kept them.
+
+    Attributes:
+        features: what the shader was told to do by defines.
     """
 
     def __init__(self, ctx: moderngl.Context, shader: Shader) -> None:
         self._ctx = ctx
         self._shader = shader
+        self.features = frozenset(shader.defines)
         self._version = 0
         self._vertices: moderngl.VertexArray | None = None
         self._uniforms: dict[str, moderngl.Uniform] = {}
@@ -155,10 +159,25 @@ class Variants:
                 return each
         raise KeyError(f"no variant with {', '.join(features)}")
 
-    def warm(self, target: moderngl.Framebuffer) -> None:
-        """Draw every variant once: drivers put much of the compilation off until then."""
-        for _, each in self._passes:
-            each.draw(target, {}, {})
+    def warm(
+        self,
+        target: moderngl.Framebuffer,
+        textures: Mapping[str, moderngl.Texture],
+        *,
+        having: Collection[str] = (),
+        without: Collection[str] = (),
+    ) -> None:
+        """Draw variants once, because drivers put much of the compilation off until then.
+
+        Args:
+            target: what to draw into.
+            textures: like those of the show: some drivers compile for their formats and filters.
+            having: if given, only variants with one of these features.
+            without: only variants with none of these.
+        """
+        for names, each in self._passes:
+            if names.isdisjoint(without) and (not having or not names.isdisjoint(having)):
+                each.draw(target, textures, {})
 
     def release(self) -> None:
         """Free what is not the shaders' own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import moderngl
 import numpy as np
@@ -129,6 +130,16 @@ class SourceFrames:
         if texture.filter[0] != wanted:
             texture.filter = (wanted, wanted)
         return camera(size[0] / size[1], texture.width / texture.height, zoom=zoom, turns=turns, shift=shift)
+
+    def likely(self) -> Iterator[dict[str, moderngl.Texture]]:
+        """Yield pairs of textures of each kind that a show may bring, for drivers that compile for them."""
+        # Mesa's software renderer compiles for sides that are powers of two.
+        linear = [(size, moderngl.LINEAR) for size in ((96, 54), (64, 54), (64, 64))]
+        for size, wanted in (*linear, ((96, 54), moderngl.NEAREST)):
+            texture = self._make(np.zeros((size[1], size[0], 4), np.uint8))
+            texture.filter = (wanted, wanted)
+            yield {"newest": texture, "previous": texture}
+            texture.release()
 
     def release(self) -> None:
         """Free both textures."""
