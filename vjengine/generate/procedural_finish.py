@@ -32,9 +32,9 @@ def film_curve(light: FloatArray, contrast: float) -> FloatArray:
     toe = 0.004 + 0.056 * contrast
     colour = colour * colour * (1.0 + toe) / (colour + toe)
     curve = 1.055 * np.maximum(colour, 1e-6) ** (1.0 / 2.4) - 0.055
-    seen = np.where(colour < 0.0031308, 12.92 * colour, curve).astype(np.float64)
-    seen += (0.9 * contrast - 0.2) * (seen * seen * (3.0 - 2.0 * seen) - seen)
-    return seen
+    seen = np.where(colour < 0.0031308, 12.92 * colour, curve)
+    steeper = seen * seen * (3.0 - 2.0 * seen)
+    return np.asarray(seen + (0.9 * contrast - 0.2) * (steeper - seen), dtype=np.float64)
 
 
 class Film:
@@ -47,7 +47,8 @@ class Film:
     def __init__(self) -> None:
         place = np.linspace(0.0, 1.0, 401)[1:] * 0.98
         self._light = FILM_MIDDLE * place**2 / (1.0 - place**2)
-        self._solve: FloatArray = np.linalg.pinv(place[:, None] ** np.arange(1, FILM_TERMS + 1))
+        powers = place[:, None] ** np.arange(1, FILM_TERMS + 1)
+        self._solve = np.asarray(np.linalg.pinv(powers), dtype=np.float64)
 
     def terms(self, contrast: float) -> npt.NDArray[np.float32]:
         """Return the factors of the powers from the first, ``(FILM_TERMS,)`` float32."""
