@@ -22,7 +22,6 @@ NARROW_EDGES: tuple[float, ...] = (
 LOW_FREQUENCIES: tuple[float, ...] = (28.0, 40.0, 52.0, 80.0, 100.0, 120.0, 140.0, 160.0)
 """Frequencies in Hz on which the low end is projected; the first three make up the sub band."""
 
-_SUB = 3
 _LOW_WINDOW = 0.06
 _LOW_FALL = 0.008
 _FFT_WINDOW = 0.0215
@@ -38,99 +37,130 @@ def leaning_window(size: int, fall: int) -> Floats:
 
 
 def _low_pass(factor: int) -> Floats:
-    """Return a windowed-sinc low-pass, ``(8 * factor,)``, that keeps aliases out of the low end after decimation."""
-    taps = 8 * factor
+    """Return a windowed-sinc low-pass, ``(4 * factor,)``, that keeps aliases out of the low end after decimation."""
+    taps = 4 * factor
     n = np.arange(taps) - (taps - 1) / 2
     kernel = np.sinc(n * 0.4 / factor) * np.hamming(taps)
     return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
-class Spectrum:
-    """Band amplitudes of the newest samples. Buffers are made once; a call makes a handful of numpy calls.
+class Tape:
+    """The newest samples in one piece, without moving them at every hop: the buffer is wound back once in a while.
 
-    After :meth:`process`: ``bands`` (6,), amplitude of each of the six bands (a sine of RMS a reads about a), and
-    ``narrow`` (24,), amplitudes of the eight low frequencies and of :data:`NARROW_EDGES`' bands, float32.
+    ``advance`` takes ``(step,)`` numbers; the views of the newest ``sizes`` are made once and handed out by turns.
+    """
+
+    def __init__(self, step: int, *sizes: int) -> None:
+        self._reach = max(step, *sizes)
+        self._turns = max(32, -(-self._reach // step))
+        self._tape = np.zeros(self._reach + self._turns * step, np.float32)
+        ends = [self._reach + (turn + 1) * step for turn in range(self._turns)]
+        self._fresh = [self._tape[end - step : end] for end in ends]
+        self._views = [tuple(self._tape[end - size : end] for size in sizes) for end in ends]
+        self._turn = -1
+
+    def advance(self) -> tuple[Floats, tuple[Floats, ...]]:
+        """Return where the next numbers are to be written, and the views that will end with them."""
+        self._turn += 1
+        if self._turn == self._turns:
+            self._tape[: self._reach] = self._tape[-self._reach :]
+            self._turn = 0
+        return self._fresh[self._turn], self._views[self._turn]
+
+
+class Spectrum:
+    """Band amplitudes of the newest samples. Buffers and views are made once; a call makes a dozen numpy calls.
+
+    After :meth:`process`: ``bands``, amplitude of each of the six bands (a sine of RMS a reads about a), and
+    ``narrow`` (24,) float32, amplitudes of the eight low frequencies and of :data:`NARROW_EDGES`' bands.
     """
 
     def __init__(self, sample_rate: int, hop: int) -> None:
         factor = 1
-        while sample_rate / (factor * 2) >= 5000 and hop % (factor * 2) == 0:
+        while sample_rate / (factor * 2) >= 2500 and hop % (factor * 2) == 0:
             factor *= 2
+        count = len(LOW_FREQUENCIES)
+        self.bands = [0.0] * 6
+        self.narrow: Floats = np.zeros(count + len(NARROW_EDGES) - 1, np.float32)
+        self._power = np.zeros_like(self.narrow)
+        self._low_power, self._high_power = self._power[:count], self._power[count:]
+        self._powers = [0.0] * self.narrow.size
         self._make_low(sample_rate, hop, factor)
         self._make_high(sample_rate, hop)
-        self.bands: Floats = np.zeros(6, np.float32)
-        self.narrow: Floats = np.zeros(len(LOW_FREQUENCIES) + len(NARROW_EDGES) - 1, np.float32)
+        self._tape = Tape(hop, self._samples.size, self._decimate.shape[1])
         edges = np.sqrt(np.multiply(NARROW_EDGES[:-1], NARROW_EDGES[1:]))
         centres = np.concatenate([LOW_FREQUENCIES, edges])
-        self._log_position = (np.log(centres / 20.0) / math.log(16000.0 / 20.0)).astype(np.float32)
-        self._average = np.full(len(NARROW_EDGES) - 1, 1.0 / (len(NARROW_EDGES) - 1), np.float32)
-        self._widths = np.diff(NARROW_EDGES).astype(np.float32)
+        position = np.log(centres / 20.0) / math.log(16000.0 / 20.0)
+        self._moments = np.stack([np.ones_like(position), position]).astype(np.float32)
+        self._per_hertz = (1.0 / np.diff(NARROW_EDGES)).tolist()
 
     def _make_low(self, sample_rate: int, hop: int, factor: int) -> None:
         kernel = _low_pass(factor) if factor > 1 else np.ones(1, np.float32)
         outputs = hop // factor
-        self._tail = np.zeros(kernel.size - factor + hop, np.float32)
-        self._decimate = np.zeros((outputs, self._tail.size), np.float32)
+        self._decimate = np.zeros((outputs, kernel.size - factor + hop), np.float32)
         for row in range(outputs):
             self._decimate[row, row * factor : row * factor + kernel.size] = kernel
         rate = sample_rate / factor
         size = max(outputs, round(_LOW_WINDOW * rate))
         window = leaning_window(size, max(1, round(_LOW_FALL * rate)))
         angle = 2 * np.pi * np.outer(LOW_FREQUENCIES, np.arange(size)) / rate
-        scale = math.sqrt(2.0) / float(window.sum())
+        # The low-pass is short, so that it is quick; what it takes from each frequency is given back here.
+        taps = np.outer(LOW_FREQUENCIES, np.arange(kernel.size)) * (2 * np.pi / sample_rate)
+        passed = np.hypot(np.cos(taps) @ kernel, np.sin(taps) @ kernel)
+        scale = math.sqrt(2.0) / float(window.sum()) / np.tile(passed, 2)[:, None]
         self._project = (np.concatenate([np.cos(angle), np.sin(angle)]) * window * scale).astype(np.float32)
-        self._low = np.zeros(size, np.float32)
-        self._outputs = outputs
+        self._low = Tape(outputs, size)
+        self._parts = np.zeros(2 * len(LOW_FREQUENCIES), np.float32)
+        self._cosines, self._sines = np.split(self._parts, 2)
 
     def _make_high(self, sample_rate: int, hop: int) -> None:
         size = 2 ** round(math.log2(_FFT_WINDOW * sample_rate))
         size = max(size, 2 ** math.ceil(math.log2(hop)))
-        self._window = leaning_window(size, max(1, round(_FFT_FALL * sample_rate)))
-        self._samples = np.zeros(size, np.float32)
-        self._windowed = np.zeros(size, np.float32)
-        self._bins: NDArray[np.complex64] = np.zeros(size // 2 + 1, np.complex64)
-        step = sample_rate / size
-        # Indices into interleaved real and imaginary squares, so that no separate sum of squares is needed.
-        self._edges = np.array([2 * round(edge / step) for edge in NARROW_EDGES])
+        window = leaning_window(size, max(1, round(_FFT_FALL * sample_rate)))
         # Power of a sine spreads over the window's main lobe; dividing by the window's energy makes it read its RMS.
-        self._scale = np.float32(2.0 / (size * float(np.square(self._window).sum())))
+        self._window = window * np.float32(math.sqrt(2.0 / (size * float(np.square(window).sum()))))
+        self._samples = np.zeros(size, np.float32)
+        self._bins: NDArray[np.complex64] = np.zeros(size // 2 + 1, np.complex64)
+        # Indices into interleaved real and imaginary squares, so that no separate sum of squares is needed.
+        edges = [2 * round(edge * size / sample_rate) for edge in NARROW_EDGES]
+        self._flat = self._bins.view(np.float32)[: edges[-1]]
+        self._starts = np.array(edges[:-1])
 
     def process(self, block: Floats) -> None:
         """Take the next ``(hop,)`` float32 samples and bring ``bands`` and ``narrow`` up to date."""
-        hop = block.size
-        tail, samples, low = self._tail, self._samples, self._low
-        tail[:-hop] = tail[hop:]
-        tail[-hop:] = block
-        samples[:-hop] = samples[hop:]
-        samples[-hop:] = block
-        low[: -self._outputs] = low[self._outputs :]
-        low[-self._outputs :] = self._decimate @ tail
-        parts = self._project @ low
-        np.square(parts, out=parts)
-        count = len(LOW_FREQUENCIES)
-        power = parts[:count] + parts[count:]
-        np.multiply(samples, self._window, out=self._windowed)
-        np.fft.rfft(self._windowed, out=self._bins)  # type: ignore[arg-type]  # numpy 2 takes complex64 here
-        flat = self._bins.view(np.float32)
-        np.square(flat, out=flat)
-        high = np.add.reduceat(flat[: self._edges[-1]], self._edges[:-1]) * self._scale
-        self.narrow[:count] = power
-        self.narrow[count:] = high
-        np.sqrt(self.narrow, out=self.narrow)
-        self.bands[0] = power[:_SUB].max()
-        self.bands[1] = power[_SUB:].max()
-        self.bands[2:] = high.reshape(4, 4).sum(axis=1)
-        np.sqrt(self.bands, out=self.bands)
+        fresh, (samples, tail) = self._tape.advance()
+        fresh[:] = block
+        decimated, (low,) = self._low.advance()
+        np.dot(self._decimate, tail, out=decimated)
+        np.dot(self._project, low, out=self._parts)
+        np.square(self._parts, out=self._parts)
+        np.add(self._cosines, self._sines, out=self._low_power)
+        np.multiply(samples, self._window, out=self._samples)
+        np.fft.rfft(self._samples, out=self._bins)  # type: ignore[arg-type]  # numpy 2 takes complex64 here
+        np.square(self._flat, out=self._flat)
+        np.add.reduceat(self._flat, self._starts, out=self._high_power)
+        np.sqrt(self._power, out=self.narrow)
+        self._powers = p = self._power.tolist()
+        self.bands = [
+            math.sqrt(max(p[0], p[1], p[2])),
+            math.sqrt(max(p[3], p[4], p[5], p[6], p[7])),
+            math.sqrt(p[8] + p[9] + p[10] + p[11]),
+            math.sqrt(p[12] + p[13] + p[14] + p[15]),
+            math.sqrt(p[16] + p[17] + p[18] + p[19]),
+            math.sqrt(p[20] + p[21] + p[22] + p[23]),
+        ]
 
     def centroid(self) -> float:
         """Return the amplitude-weighted mean position on a log frequency axis, 0 (20 Hz) – 1 (16 kHz)."""
-        total = float(self.narrow.sum())
-        return float(self.narrow @ self._log_position) / total if total > 1e-9 else 0.0
+        total, moment = (self._moments @ self.narrow).tolist()
+        return float(moment / total) if total > 1e-9 else 0.0
 
     def flatness(self) -> float:
         """Return geometric over arithmetic mean of the power density above 180 Hz: 0 a tone, 1 white noise."""
-        density = np.square(self.narrow[len(LOW_FREQUENCIES) :]) / self._widths
-        mean = float(density @ self._average)
+        density = [p * share for p, share in zip(self._powers[len(LOW_FREQUENCIES) :], self._per_hertz, strict=True)]
+        mean = sum(density) / len(density)
         if mean < 1e-18:
             return 0.0
-        return min(1.0, math.exp(float(np.log(density + mean * 1e-9) @ self._average)) / mean)
+        # The mean is taken out first, so that a product of sixteen stays far from the ends of a float.
+        product = math.prod([value / mean + 1e-9 for value in density])
+        return min(1.0, float(product ** (1.0 / len(density))))

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vjengine.audio.bar import BarTracker
 from vjengine.audio.flux import REGISTERS
-from vjengine.audio.phase import Fit, best_strength, fold, refine, smooth
+from vjengine.audio.phase import Fit, best_strength, fold, refine, smooth, turns
 from vjengine.audio.taps import TapTempo
 from vjengine.audio.tempo import MEMORY, Doubles, Tempogram
 from vjengine.core.events import Resync, Tap, TempoEvent, TempoNudge, TempoRange, TempoScale
@@ -23,18 +25,24 @@ from vjengine.core.signals import BeatClock
 
 log = logging.getLogger(__name__)
 
-_UPDATE = 0.1
+_UPDATE = 0.2
 _FIRST_LOOK = 2.0
 _SILENCE_STOPS = 2.0
 _SILENCE_FORGETS = 12.0
 _TEMPO_WEIGHTS: Doubles = np.array([1.0, 0.8, 0.5])
 _PHASE_WEIGHTS: Doubles = np.array([1.0, 0.8, 0.3])
 _PHASE_MEMORY = 3.0
+_BACKBEAT_SHARE = 1.0
 _BLUR = 0.010
-_PERSIST_FIRST = 4
+_TEMPO_STEP = 0.011
+_PERSIST_FIRST = 2
 _PERSIST_LOST = 2
-_PERSIST_TEMPO = 6
-_PERSIST_PHASE = 8
+_PERSIST_TEMPO = 3
+_PERSIST_PHASE = 4
+_PERSIST_RELATED = 15
+_OCTAVES = (0.5, 2.0)
+_THIRDS = (2 / 3, 3 / 2, 3 / 4, 4 / 3)
+_KICKS_GONE = 0.6
 _LOST_WINDOW = 2.8
 _ENERGY_MEMORY = 40.0
 
@@ -49,11 +57,13 @@ class BeatTracker:
     def __init__(self, step: float, low: float, high: float, latency: float) -> None:
         self._step = step
         self._latency = latency
-        self._tempogram = Tempogram(step, low, high)
+        self._coarse = max(1, round(_TEMPO_STEP / step))
+        self._tempogram = Tempogram(step * self._coarse, low, high)
         self._size = round(MEMORY / step)
-        self._ring = np.zeros((REGISTERS, 2 * self._size), np.float32)
-        self._slot = 0
+        self._tape = np.zeros((REGISTERS, 2 * self._size), np.float32)
+        self._end = 0
         self._filled = 0
+        self._fresh: list[Sequence[float]] = []
         self._frame = -1
         self._offset: float | None = None
         self._every = max(1, round(_UPDATE / step))
@@ -61,13 +71,15 @@ class BeatTracker:
         self._period = 0.5 / step
         self._count = 0
         self._locked = False
+        self._locked_at = 0
         self._confidence = 0.0
         self._nudge = 0.0
         self._rival = 0.0
         self._rival_seen = 0
         self._rival_phase = 0.0
         self._rival_phase_seen = 0
-        self._energy = 0.0
+        self._energy = self._low_energy = 0.0
+        self._kicks = 1.0
         self._clarity = 0.0
         self._hit = 0.0
         self._missed = 0
@@ -79,8 +91,8 @@ class BeatTracker:
         self._floor = 0
         self._clock = BeatClock()
 
-    def process(self, registers: NDArray[np.float32], time: float, silent: bool) -> BeatClock:
-        """Take one frame's ``(3,)`` onset strengths, heard up to session ``time`` s; return the clock as now known."""
+    def process(self, registers: Sequence[float], time: float, silent: bool) -> BeatClock:
+        """Take one frame's three onset strengths, heard up to session ``time`` s; return the clock as now known."""
         self._advance_time(time)
         self._push(registers)
         if silent:
@@ -107,24 +119,42 @@ class BeatTracker:
             lost = round(jump / self._step)
             if lost > 0:
                 for _ in range(min(lost, self._size)):
-                    self._push(np.zeros(REGISTERS, np.float32))
+                    self._push((0.0,) * REGISTERS)
                 self._frame += lost
             self._offset = time - self._frame * self._step
             self._publish()
             return
         self._offset += jump * min(1.0, self._step / 2.0)
 
-    def _push(self, registers: NDArray[np.float32]) -> None:
-        ring, slot = self._ring, self._slot
-        ring[:, slot] = registers
-        ring[:, slot + self._size] = registers
-        self._slot = (slot + 1) % self._size
-        self._filled = min(self._size, self._filled + 1)
+    def _push(self, registers: Sequence[float]) -> None:
+        self._fresh.append(registers)
+        if self._filled < self._size:
+            self._filled += 1
 
     def _history(self) -> NDArray[np.float32]:
         """Return the onset strengths kept, ``(3, n)``, oldest first."""
-        end = self._slot + self._size
-        return self._ring[:, end - self._filled : end]
+        fresh = self._fresh[-self._size :]
+        if fresh:
+            tape, end = self._tape, self._end
+            if end + len(fresh) > tape.shape[1]:
+                keep = self._size - len(fresh)
+                tape[:, :keep] = tape[:, end - keep : end].copy()
+                end = keep
+            self._end = end + len(fresh)
+            tape[:, end : self._end] = np.array(fresh, np.float32).T
+            self._fresh.clear()
+        return self._tape[:, self._end - self._filled : self._end]
+
+    def _coarsened(self, history: NDArray[np.float32]) -> NDArray[Any]:
+        """Return ``history`` at the tempogram's step, which a tempo needs no finer than that."""
+        if self._coarse == 1:
+            return history
+        count = history.shape[1] // self._coarse
+        start = history.shape[1] - count * self._coarse
+        total = history[:, start :: self._coarse].astype(np.float64)
+        for part in range(1, self._coarse):
+            total += history[:, start + part :: self._coarse]
+        return total
 
     def _to_frame(self, time: float) -> float:
         """Return the frame whose onset strength shows what was played at session ``time`` s."""
@@ -165,10 +195,13 @@ class BeatTracker:
         self._energy = max(float(combined.mean()), self._energy * (1 - _UPDATE / _ENERGY_MEMORY))
         recent = combined[-round(2.0 / self._step) :]
         presence = min(1.0, 2.0 * float(recent.mean()) / (self._energy + 1e-9))
+        low = float(history[0].mean())
+        self._low_energy = max(low, self._low_energy * (1 - _UPDATE / _ENERGY_MEMORY))
+        self._kicks = float(history[0, -recent.size :].mean()) / (self._low_energy + 1e-9)
         if self._turn or not self._locked:
             lost = self._locked and self._is_lost(combined, presence)
             window = history[:, -round(_LOST_WINDOW / self._step) :] if lost else history
-            salience = self._tempogram.salience(window, _TEMPO_WEIGHTS)
+            salience = self._tempogram.salience(self._coarsened(window), _TEMPO_WEIGHTS)
             if not self._locked:
                 self._consider_first(combined, salience)
             else:
@@ -185,8 +218,8 @@ class BeatTracker:
         missed = hit < 0.55 * self._hit and presence > 0.5
         self._missed = self._missed + 1 if missed else 0
         if not missed:
-            self._hit += 0.03 * presence * (hit - self._hit)
-        return self._missed >= 3
+            self._hit += 0.06 * presence * (hit - self._hit)
+        return self._missed >= 2
 
     def _seen(self, tempo: float) -> int:
         """Count how often in a row about the same rival tempo turned up."""
@@ -214,12 +247,28 @@ class BeatTracker:
         own = float(salience[near].max()) if near.any() else 0.0
         self._clarity = max(own, self._clarity * (1 - 2 * _UPDATE / _ENERGY_MEMORY))
         margin = 1.0 if lost else 1.2
-        clear = salience[best] > max(0.15, 0.4 * self._clarity) and presence > 0.35
-        if abs(tempo / current - 1) < 0.03 or score[best] < margin * mine + 0.01 or not clear:
+        # A build takes the kick away and rolls the snare: no time to learn a tempo.
+        clear = salience[best] > max(0.15, 0.4 * self._clarity) and presence > 0.35 and self._kicks > _KICKS_GONE
+        # Half or double of what the performer chose is a matter of taste, and the performer has spoken.
+        chosen = self._tempogram.focus is not None and abs(abs(math.log2(tempo / current)) - 1.0) < 0.06
+        if abs(tempo / current - 1) < 0.03 or score[best] < margin * mine + 0.01 or not clear or chosen:
             self._rival_seen = 0
-        elif self._seen(tempo) >= (_PERSIST_LOST if lost else _PERSIST_TEMPO):
+        elif self._seen(tempo) >= self._patience(tempo / current, lost):
             log.debug("tempo %.1f to %.1f BPM", current, tempo)
             self._lock(combined, tempo)
+
+    def _patience(self, ratio: float, lost: bool) -> int:
+        """Return how often in a row a tempo ``ratio`` times the present one must win.
+
+        Rolls and builds suggest halves, doubles and thirds of a tempo that is still there: against those, a tempo that
+        has held for long is given the longest benefit of the doubt.
+        """
+        held = (self._frame - self._locked_at) * self._step
+        if any(abs(ratio / related - 1.0) < 0.03 for related in _THIRDS):
+            return min(_PERSIST_RELATED, _PERSIST_TEMPO + int(held / 4.0))
+        if any(abs(ratio / related - 1.0) < 0.03 for related in _OCTAVES):
+            return min(_PERSIST_RELATED, _PERSIST_TEMPO + int(held / 8.0))
+        return _PERSIST_LOST if lost else _PERSIST_TEMPO
 
     def _lock(self, combined: Doubles, tempo: float) -> None:
         """Take ``tempo`` (BPM) and the phase that fits the recent past best."""
@@ -232,17 +281,25 @@ class BeatTracker:
         self._hit = 0.7 * best_strength(combined, period, fit.phase, 1.0 / self._step, 0.04 / self._step)
         self._jump(self._frame - fit.phase)
         self._locked = True
+        self._locked_at = self._frame
         self._bar.restart()
+
+    def _phases(self, combined: Doubles, period: float) -> tuple[Doubles, Doubles]:
+        """Return phases in frames and how much speaks for each: what falls on its beats, and a backbeat there."""
+        memory = _PHASE_MEMORY / self._step
+        phases, strength = fold(combined, period, memory)
+        low, middle = (smooth(row.astype(np.float64), _BLUR / self._step) for row in self._history()[:2])
+        return phases, strength + _BACKBEAT_SHARE * turns(low, middle, period, memory)
 
     def _best_fit(self, combined: Doubles, period: float, stretch: float) -> Fit:
         memory = _PHASE_MEMORY / self._step
-        phases, strength = fold(combined, period, memory)
+        phases, strength = self._phases(combined, period)
         phase = float(phases[int(np.argmax(strength))])
         return refine(combined, period, phase, memory, period / 24, stretch)
 
     def _consider_phase(self, combined: Doubles, presence: float) -> None:
         """Jump to another phase if that explains the recent past better for a while."""
-        phases, strength = fold(combined, self._period, _PHASE_MEMORY / self._step)
+        phases, strength = self._phases(combined, self._period)
         own = (self._frame - self._anchor) % self._period
         apart = np.abs((phases - own + 0.5 * self._period) % self._period - 0.5 * self._period) / self._period
         mine = float(strength[apart < 0.1].max())
@@ -265,11 +322,11 @@ class BeatTracker:
         fit = refine(combined, self._period, own, memory, 0.1 * self._period, 0.01)
         trust = min(1.0, 2.0 * fit.contrast) * presence
         target = min(1.0, 1.6 * fit.contrast) * presence
-        self._confidence += (target - self._confidence) * (0.15 if target > self._confidence else 0.06)
+        self._confidence += (target - self._confidence) * (0.28 if target > self._confidence else 0.12)
         if fit.contrast < 0.1:
             return
-        self._anchor -= 0.25 * trust * (fit.phase - own)
-        self._period += 0.2 * trust * (fit.period - self._period)
+        self._anchor -= 0.44 * trust * (fit.phase - own)
+        self._period += 0.36 * trust * (fit.period - self._period)
 
     # -- the clock -----------------------------------------------------------------------------------------------
 
@@ -345,7 +402,7 @@ class BeatTracker:
             # The performer hears the beat elsewhere: believe it, and let the loop find the exact place.
             self._jump(at)
             beats = (at - self._anchor) / self._period
-            self._rival_phase_seen = -30
+            self._rival_phase_seen = -15
         self._bar.resync(self._count + round(beats))
 
     def _scale(self, factor: float) -> None:

@@ -25,7 +25,7 @@ from vjengine.core.signals import AudioFeatures, BeatClock
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever the analyser says something else about the same sound."""
 
 _FIELDS = tuple(f.name for f in dataclasses.fields(AudioFeatures) if f.name != "beat")

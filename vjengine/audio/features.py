@@ -89,8 +89,8 @@ class Analyser:
         self._onset = OnsetDetector(settings.sample_rate, settings.hop, settings.sensitivity)
         self._beat = BeatTracker(step, settings.tempo_low, settings.tempo_high, _ATTACK_LATENCY)
         self._block = np.zeros(settings.hop, np.float32)
-        self._nothing = np.zeros(REGISTERS, np.float32)
-        self._power = np.zeros(7)
+        self._nothing = [0.0] * REGISTERS
+        self._centroid = self._flatness = 0.0
         self._fast = [0.0] * 6
         self._slow = [0.0] * 6
         self._rise = 1.0 - math.exp(-step / _FAST_RISE)
@@ -101,7 +101,9 @@ class Analyser:
         self._dc = 0.0
         self._dc_share = 1.0 - math.exp(-step / _DC)
         self._average = np.full(settings.hop, 1.0 / settings.hop, np.float32)
-        self._slope = np.linspace(0.0, 1.0, settings.hop, dtype=np.float32)
+        slope = np.linspace(0.0, 1.0, settings.hop, dtype=np.float32)
+        self._slope = np.stack([np.ones_like(slope), slope], axis=1)
+        self._offsets = np.zeros(2, np.float32)
         self._hop = -1
         self._onset_count = 0
         self._onset_strength = 0.0
@@ -118,22 +120,20 @@ class Analyser:
         if block.shape != self._block.shape:
             raise ValueError(f"block of shape {block.shape}: expected ({self.settings.hop},) samples, mono")
         self._hop += 1
-        clean = self._clean(block)
-        power = float(clean @ clean) / clean.size
-        peak = max(float(clean.max()), -float(clean.min()))
+        clean, peak = self._clean(block)
+        power = float(clean.dot(clean)) / clean.size
         silent = self._gate.process(power, self._gain.loudness_db)
         spectrum = self._spectrum
         spectrum.process(clean)
         registers = self._flux.process(spectrum.narrow)
         if not silent:
-            self._power[0] = power
-            np.square(spectrum.bands, out=self._power[1:])
-            self._gain.process(self._power)
+            self._gain.process([power, *[band * band for band in spectrum.bands]])
         levels = self._levels(silent)
         self._hits.process(levels, silent)
         self._follow(levels, power, peak, silent)
-        flux = 0.0 if silent else min(1.0, float(registers.max()) * 2.5)
+        flux = 0.0 if silent else min(1.0, max(registers) * 2.5)
         self._look_for_onset(clean, time, silent, flux)
+        self._describe(silent)
         beat = self._beat.process(self._nothing if silent else registers, time, silent)
         return AudioFeatures(
             time=time,
@@ -145,8 +145,8 @@ class Analyser:
             bands_slow=_six(self._slow),
             hits=_six(self._hits.values),
             hit_counts=_six(self._hits.counts),
-            centroid=0.0 if silent else spectrum.centroid(),
-            flatness=0.0 if silent else spectrum.flatness(),
+            centroid=self._centroid,
+            flatness=self._flatness,
             flux=flux,
             onset_strength=self._onset_strength,
             onset_count=self._onset_count,
@@ -160,34 +160,51 @@ class Analyser:
         """Obey a performer's correction of the beat clock; it shows in the next hop's features."""
         self._beat.apply(event)
 
-    def _clean(self, block: Floats) -> Floats:
-        """Return the block without junk and without its direct current."""
+    def _clean(self, block: Floats) -> tuple[Floats, float]:
+        """Return the block without junk and without its direct current, and its largest sample."""
         clean = self._block
-        np.copyto(clean, block)
-        # NaN fails every comparison, so it too is caught here.
-        if not (float(clean.max()) <= _LIMIT and float(clean.min()) >= -_LIMIT):
-            np.nan_to_num(clean, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-            np.clip(clean, -_LIMIT, _LIMIT, out=clean)
+        high, low = float(block[block.argmax()]), float(block[block.argmin()])
+        # NaN counts as the largest and fails every comparison, so it too is caught here.
+        if not (high <= _LIMIT and low >= -_LIMIT):
+            block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+            np.clip(block, -_LIMIT, _LIMIT, out=block)
+            high, low = float(block.max()), float(block.min())
         before = self._dc
-        self._dc += self._dc_share * (float(clean @ self._average) - before)
+        change = self._dc_share * (float(self._average.dot(block)) - before)
+        self._dc = now = before + change
         # A slope from the old to the new value: a step at every hop would be a buzz.
-        clean -= self._slope * np.float32(self._dc - before)
-        clean -= np.float32(before)
-        return clean
+        pair = self._offsets
+        pair[0], pair[1] = before, change
+        np.dot(self._slope, pair, clean)
+        np.subtract(block, clean, clean)
+        return clean, max(high - now, now - low)
 
     def _levels(self, silent: bool) -> list[float]:
         """Return each band's amplitude over its reference, which is shown as 0.7."""
         if silent:
             return [0.0] * 6
-        shown = self._spectrum.bands / self._gain.references[1:] * np.float32(_SHOWN_REFERENCE)
-        return [float(value) for value in shown.tolist()]
+        references = self._gain.references
+        return [
+            band * _SHOWN_REFERENCE / reference
+            for band, reference in zip(self._spectrum.bands, references[1:], strict=True)
+        ]
+
+    def _describe(self, silent: bool) -> None:
+        """Bring centroid and flatness up to date: they move slowly, so every second hop is enough."""
+        if silent:
+            self._centroid = self._flatness = 0.0
+        elif self._hop % 2 == 0:
+            self._centroid = self._spectrum.centroid()
+            self._flatness = self._spectrum.flatness()
 
     def _follow(self, levels: list[float], power: float, peak: float, silent: bool) -> None:
+        quick, steady = self._fast, self._slow
         for band, level in enumerate(levels):
-            level = min(level, 1.0)
-            fast, slow = self._fast[band], self._slow[band]
-            self._fast[band] = fast + (self._rise if level > fast else self._fall) * (level - fast)
-            self._slow[band] = slow + self._creep * (level - slow)
+            if level > 1.0:
+                level = 1.0
+            fast, slow = quick[band], steady[band]
+            quick[band] = fast + (self._rise if level > fast else self._fall) * (level - fast)
+            steady[band] = slow + self._creep * (level - slow)
         scale = 0.0 if silent else 10.0 ** (self._gain.gain_db / 20.0)
         rms = min(1.0, math.sqrt(power) * scale)
         self._rms += (1.0 if rms > self._rms else self._loudness_fall) * (rms - self._rms)

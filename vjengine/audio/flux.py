@@ -29,33 +29,45 @@ class Flux:
     def __init__(self, step: float) -> None:
         count = len(LOW_FREQUENCIES) + len(NARROW_EDGES) - 1
         self._lag = max(1, round(_LAG / step))
-        self._past = np.zeros((self._lag, count), np.float32)
+        self._past = [np.zeros(count, np.float32) for _ in range(self._lag)]
         self._slot = 0
         self._peak: Floats = np.zeros(count, np.float32)
-        self._decay = np.float32(math.exp(-step / _PEAK_MEMORY))
+        self._scaled: Floats = np.zeros(count, np.float32)
+        self._rise: Floats = np.zeros(count, np.float32)
+        # Arrays, not scalars: numpy takes longer to look at a scalar than to multiply.
+        self._decay = np.full(count, math.exp(-step / _PEAK_MEMORY), np.float32)
+        self._compression = np.full(count, _COMPRESSION, np.float32)
+        self._zero = np.zeros(count, np.float32)
+        self._floor = np.zeros((), np.float32)
         low = len(LOW_FREQUENCIES)
-        self._starts = np.array([0, low, low + 8])
-        self._share = np.float32(1.0) / np.array([low, 8, 8], np.float32)
-        self._mean: Floats = np.zeros(REGISTERS, np.float32)
-        self._share_of_mean = np.float32(1.0 - math.exp(-step / _MEAN_MEMORY))
-        self._unit = np.float32(1.0 / math.log1p(_COMPRESSION))
+        self._sums: Floats = np.zeros((REGISTERS, count), np.float32)
+        for row, (start, end) in enumerate(((0, low), (low, low + 8), (low + 8, count))):
+            self._sums[row, start:end] = 1.0 / ((end - start) * math.log1p(_COMPRESSION))
+        self._mean = [0.0] * REGISTERS
+        self._share_of_mean = 1.0 - math.exp(-step / _MEAN_MEMORY)
 
-    def process(self, narrow: Floats) -> Floats:
-        """Return ``(3,)`` float32, about 0–1 each: the rise of every register over the last 10 ms.
+    def process(self, narrow: Floats) -> list[float]:
+        """Return three numbers, about 0–1 each: the rise of every register over the last 10 ms.
 
         ``narrow`` are the amplitudes of :class:`~vjengine.audio.bands.Spectrum`.
         """
-        peak = self._peak
-        np.multiply(peak, self._decay, out=peak)
+        peak, scaled, rise = self._peak, self._scaled, self._rise
+        np.multiply(peak, self._decay, peak)
         np.maximum(peak, narrow, out=peak)
         # A band far below the loudest one carries leakage and hiss, not music.
-        scaled = narrow / np.maximum(peak, float(peak.max()) * _FLOOR + 1e-7)
-        level = np.log1p(scaled * np.float32(_COMPRESSION)) * self._unit
-        rise = np.maximum(level - self._past[self._slot], 0.0)
-        self._past[self._slot] = level
+        self._floor[()] = float(peak[peak.argmax()]) * _FLOOR + 1e-7
+        np.maximum(peak, self._floor, out=scaled)
+        np.divide(narrow, scaled, scaled)
+        np.multiply(scaled, self._compression, scaled)
+        np.log1p(scaled, scaled)
+        past = self._past[self._slot]
+        np.subtract(scaled, past, rise)
+        np.maximum(rise, self._zero, out=rise)
+        past[:] = scaled
         self._slot = (self._slot + 1) % self._lag
-        flux = np.add.reduceat(rise, self._starts) * self._share
+        flux = self._sums.dot(rise).tolist()
         # Held chords beat against themselves all the time; an attack stands out of that.
-        clear = np.maximum(flux - self._mean * np.float32(_ABOVE_MEAN), 0.0)
-        self._mean += self._share_of_mean * (flux - self._mean)
-        return np.asarray(clear, dtype=np.float32)
+        mean, share = self._mean, self._share_of_mean
+        clear = [max(0.0, now - _ABOVE_MEAN * usual) for now, usual in zip(flux, mean, strict=True)]
+        self._mean = [usual + share * (now - usual) for now, usual in zip(flux, mean, strict=True)]
+        return clear

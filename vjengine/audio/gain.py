@@ -8,6 +8,7 @@ brought up.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 CHANNELS = 7
 """Channels with a reference of their own: the whole signal and the six bands."""
 
-_UPDATE = 0.1
+_UPDATE = 0.2
 _MEMORY = 90.0
 _LOUD_SHARE = 0.15
 _BOTTOM, _TOP = -90, 10
 _SETTLE = 4.0
+_APPROACH = 0.5
 _RISE_DB = 0.1
 _BAND_RANGE_DB = 36.0
 _MAX_GAIN_DB = 50.0
@@ -29,7 +31,7 @@ _REFERENCE_LEVEL_DB = -3.1
 class GainControl:
     """Finds how loud "loud" is, a channel. ``step`` is the hop's length in s.
 
-    ``references`` (7,) float32: amplitude that is shown as level 0.7, for the whole signal and the bands; ``gain_db``
+    ``references``, seven: amplitude that is shown as level 0.7, for the whole signal and the bands; ``gain_db``
     is the gain that follows from the first.
     """
 
@@ -38,22 +40,22 @@ class GainControl:
         self._interval = self._every * step
         self._keep = math.exp(-self._interval / _MEMORY)
         self._histogram: NDArray[np.float64] = np.zeros((CHANNELS, _TOP - _BOTTOM))
-        self._sum: NDArray[np.float64] = np.zeros(CHANNELS)
+        self._sum = [0.0] * CHANNELS
         self._hops = 0
         self._heard = 0.0
         self._level_db: NDArray[np.float64] = np.full(CHANNELS, float(_BOTTOM))
         self._rows = np.arange(CHANNELS)
-        self.references = np.ones(CHANNELS, np.float32)
+        self.references = [1.0] * CHANNELS
         self.gain_db = 0.0
         self.loudness_db = float(_BOTTOM)
 
-    def process(self, power: NDArray[np.float64]) -> None:
-        """Take a hop's mean power a channel, ``(7,)``; only hops that are not silent belong here."""
-        self._sum += power
+    def process(self, power: Sequence[float]) -> None:
+        """Take a hop's mean power a channel, seven; only hops that are not silent belong here."""
+        self._sum = [total + now for total, now in zip(self._sum, power, strict=True)]
         self._hops += 1
         if self._hops >= self._every:
-            self._learn(10.0 * np.log10(self._sum / self._hops + 1e-10))
-            self._sum[:] = 0.0
+            self._learn(10.0 * np.log10(np.array(self._sum) / self._hops + 1e-10))
+            self._sum = [0.0] * CHANNELS
             self._hops = 0
 
     def _learn(self, level_db: NDArray[np.float64]) -> None:
@@ -71,11 +73,11 @@ class GainControl:
         change = percentile - self._level_db
         # The sound grew louder than the reference: make room at once. It grew quieter: lift it slowly, over minutes.
         down = -_RISE_DB * self._interval if self._heard > _SETTLE else -60.0
-        self._level_db += change if first else np.maximum(0.3 * change, down)
+        self._level_db += change if first else np.maximum(_APPROACH * change, down)
         limited = np.maximum(self._level_db, self._level_db[0] - _BAND_RANGE_DB)
         self.gain_db = min(_MAX_GAIN_DB, _REFERENCE_LEVEL_DB - float(self._level_db[0]))
         floor = _REFERENCE_LEVEL_DB - _MAX_GAIN_DB
-        self.references = (10.0 ** (np.maximum(limited, floor - _BAND_RANGE_DB) / 20.0)).astype(np.float32)
+        self.references = (10.0 ** (np.maximum(limited, floor - _BAND_RANGE_DB) / 20.0)).tolist()
 
 
 class SilenceGate:

@@ -75,18 +75,23 @@ class HitDetector:
         """Take the bands' amplitudes over their references, six; nothing fires while ``silent``."""
         past = self._past[self._slot]
         self._slot = (self._slot + 1) % self._lag
+        values, wait, means, deviations = self.values, self._wait, self._mean, self._deviation
+        share, decay = self._share, self._decay
         for band, level in enumerate(levels):
             compressed = math.log1p(8.0 * level) * 0.455
-            rise = max(0.0, compressed - past[band])
+            rise = compressed - past[band]
             past[band] = compressed
-            value = self.values[band] * self._decay
-            mean, deviation = self._mean[band], self._deviation[band]
-            self._wait[band] -= 1
-            ready = not silent and level > _QUIET and self._wait[band] <= 0
-            if ready and rise > (mean + 2.0 * deviation + 0.06) / self._sensitivity:
+            if rise < 0.0:
+                rise = 0.0
+            value = values[band] * decay
+            mean, deviation = means[band], deviations[band]
+            if wait[band] > 0:
+                wait[band] -= 1
+            elif rise * self._sensitivity > mean + 2.0 * deviation + 0.06 and level > _QUIET and not silent:
                 value = max(value, min(1.0, 0.35 + rise + 0.3 * level))
-                self._wait[band] = self._refractory
+                wait[band] = self._refractory - 1
                 self.counts[band] += 1
-            self.values[band] = value
-            self._mean[band] = mean + self._share * (rise - mean)
-            self._deviation[band] = deviation + self._share * (abs(rise - mean) - deviation)
+            values[band] = value
+            away = rise - mean
+            means[band] = mean + share * away
+            deviations[band] = deviation + share * (abs(away) - deviation)

@@ -55,6 +55,19 @@ def fold(strength: Doubles, period: float, memory: float, resolution: int = 48) 
     return phases, _train(strength, np.array([period]), phases[None], beats, memory)[0]
 
 
+def turns(low: Doubles, middle: Doubles, period: float, memory: float, resolution: int = 48) -> Doubles:
+    """Return how clearly ``low`` and ``middle`` register take turns from beat to beat, a phase as in :func:`fold`.
+
+    A kick that answers a snare makes a backbeat, and it does so on the beat; hats and bass notes between the beats,
+    however loud, do not.
+    """
+    kicks = fold(low, 2.0 * period, memory, 2 * resolution)[1]
+    snares = fold(middle, 2.0 * period, memory, 2 * resolution)[1]
+    kick = kicks[:resolution] - kicks[resolution:]
+    snare = snares[resolution:] - snares[:resolution]
+    return np.sqrt(np.maximum(0.0, kick * snare))
+
+
 def best_strength(strength: Doubles, period: float, phase: float, memory: float, reach: float) -> float:
     """Return the mean strength of the best train of ``period`` frames within ``reach`` frames of ``phase``."""
     beats = max(1, min(int(strength.size / period), round(3 * memory / period)))

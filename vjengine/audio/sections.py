@@ -13,8 +13,11 @@ Label = Literal["silence", "intro", "build", "drop", "breakdown", "verse", "outr
 Doubles = NDArray[np.float64]
 
 _RATE = 2.0
-_KERNEL = 8.0
+_KERNEL = 4.0
 _SHORTEST = 6.0
+_SHORTEST_SILENCE = 4.0
+_SILENCE = 1e-3
+_CLOSE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def find_sections(
         levels = bands[: count * step].reshape(count, step, -1).mean(axis=1)
         shape = np.concatenate([levels, np.clip((loudness_db[:, None] + 50) / 50, 0, 1.2) * 1.5], axis=1)
         borders = [0.0, *_snapped(_borders(shape), downbeats or []), duration]
+    borders = _with_silences(borders, _silences(raw_rms, rate, duration))
     return _labelled(borders, raw_rms, bands, rate)
 
 
@@ -86,42 +90,58 @@ def _snapped(borders: list[float], downbeats: list[float]) -> list[float]:
     return result
 
 
+def _silences(raw_rms: Doubles, rate: float, duration: float) -> list[tuple[float, float]]:
+    """Return the stretches of at least :data:`_SHORTEST_SILENCE` s in which nothing is heard."""
+    quiet = raw_rms < max(_SILENCE, _SILENCE * float(raw_rms.max()))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
+    spans = ((float(a) / rate, min(duration, float(b) / rate)) for a, b in zip(edges[::2], edges[1::2], strict=True))
+    return [(a, b) for a, b in spans if b - a >= _SHORTEST_SILENCE]
+
+
+def _with_silences(borders: list[float], silences: list[tuple[float, float]]) -> list[float]:
+    """Return ``borders`` with exact ones round every silence, in place of blurred ones close by."""
+    inner = [b for b in borders[1:-1] if all(not a - _CLOSE < b < z + _CLOSE for a, z in silences)]
+    marks = [mark for span in silences for mark in span if borders[0] + 0.5 < mark < borders[-1] - 0.5]
+    return [borders[0], *sorted({*inner, *marks}), borders[-1]]
+
+
 def _labelled(borders: list[float], raw_rms: Doubles, bands: Doubles, rate: float) -> list[Section]:
     ends = [int(border * rate) for border in borders]
     pieces = [slice(a, max(a + 1, b)) for a, b in pairwise(ends)]
     energies = np.array([float(np.sqrt(np.square(raw_rms[p]).mean())) if raw_rms[p].size else 0.0 for p in pieces])
     lows = np.array([float(bands[p, :2].mean()) if bands[p].size else 0.0 for p in pieces])
     energies = energies / max(float(energies.max()), 1e-9) * (float(raw_rms.max()) > 1e-4)
-    lows = lows / max(float(lows.max()), 1e-9)
+    most = max(float(lows.max()), 1e-9)
+    lows = lows / most
     labels: list[Label] = []
     for i, piece in enumerate(pieces):
-        labels.append(_label(i, len(pieces), float(energies[i]), float(lows[i]), _slope(raw_rms[piece]), labels))
+        following = i + 1 < len(pieces)
+        rises = following and energies[i + 1] > 1.05 * energies[i] and lows[i + 1] > 1.15 * lows[i]
+        ending = bands[piece.start + 2 * (piece.stop - piece.start) // 3 : piece.stop, :2]
+        tail = float(ending.mean()) / most if ending.size else 0.0
+        labels.append(_label(i, len(pieces), float(energies[i]), float(lows[i]), bool(rises), tail, labels))
     return [
         Section(start, end, float(energy), label)
         for start, end, energy, label in zip(borders[:-1], borders[1:], energies, labels, strict=True)
     ]
 
 
-def _slope(loudness: Doubles) -> float:
-    """Return how much louder the second half is than the first, as a share of the whole."""
-    if loudness.size < 4:
-        return 0.0
-    half = loudness.size // 2
-    first, second = float(loudness[:half].mean()), float(loudness[half:].mean())
-    return (second - first) / max(first + second, 1e-9)
+def _label(index: int, count: int, energy: float, low: float, rises: bool, tail: float, before: list[Label]) -> Label:
+    """Name a stretch by its ``energy`` and ``low`` end (0–1 of the track's most).
 
-
-def _label(index: int, count: int, energy: float, low: float, slope: float, before: list[Label]) -> Label:
+    ``rises``: the next one is louder and fuller in the low end; ``tail``: the low end that its last part keeps.
+    """
     if energy < 0.01:
         return "silence"
-    if energy > 0.72 and low > 0.6:
-        return "drop"
-    if index == 0 and count > 1:
+    first, last = index == 0, index == count - 1
+    if first and not last and (energy < 0.9 or low < 0.8):
         return "intro"
-    if index == count - 1 and energy < 0.7:
+    if last and not first and energy < 0.85:
         return "outro"
-    if slope > 0.12:
+    if energy > 0.72 and low > 0.85 and tail > 0.6:
+        return "drop"
+    if rises and energy > 0.5:
         return "build"
     if energy < 0.6 and "drop" in before:
         return "breakdown"
-    return "verse"
+    return "build" if rises else "verse"

@@ -7,6 +7,7 @@ performer's range.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ _SLOWEST = 50.0
 _HALF_PENALTY = 0.6
 _BLUR = 0.010
 _BACKBEAT = 1.5
+_BACKBEAT_HEARD = 0.15
 _BODY = np.array([0.5, 0.5, 0.0])
 _FALSE_RATIOS = (2 / 3, 4 / 3, 3 / 4, 4 / 5, 5 / 4)
 _FALSE_PENALTY = 0.7
@@ -81,7 +83,7 @@ class Tempogram:
         near = np.exp(-0.5 * (np.log2(self.tempos / self.focus) / _FOCUS_SPREAD) ** 2)
         return np.asarray(0.2 * self._prior + 0.8 * near)
 
-    def salience(self, registers: NDArray[np.float32], weights: Doubles) -> Doubles:
+    def salience(self, registers: NDArray[Any], weights: Doubles) -> Doubles:
         """Return how periodic the onset strength is at every tempo of ``tempos``, about 0–1, whatever the prior says.
 
         ``registers`` ``(R, n)`` are onset strengths, oldest first, at most :data:`MEMORY` long; ``weights`` ``(R,)``.
@@ -105,7 +107,9 @@ class Tempogram:
         curves /= self._reach(n)
         known = min(0.7 * n, self._lags - 1.0)
         comb = self._comb(curves[0], self._read(curves[2], slice(9, 10))[0], known)
-        return np.asarray(comb * (1.0 + _BACKBEAT * self._backbeat(curves[1], known)))
+        # A backbeat is there or it is not: broken beats show less of it than plain ones, and mean it as much.
+        heard = np.tanh(self._backbeat(curves[1], known) / _BACKBEAT_HEARD)
+        return np.asarray(comb * (1.0 + _BACKBEAT * heard))
 
     def _read(self, curve: Doubles, rows: slice) -> Doubles:
         """Return ``curve`` at the lags of these rows of the table, ``(rows, tempos)``."""
