@@ -120,7 +120,7 @@ def test_shipped_switches_are_full_in_the_first_frame(macro: str, parameter: str
 
 def test_shipped_drop_hits_in_its_first_frame_and_build_rises_for_seconds() -> None:
     before, drop = shipped(MacroSet(macro="DROP"))
-    assert drop.values["grade.exposure"] > before.values["grade.exposure"] + 0.3
+    assert drop.values["feedback.zoom"] > before.values["feedback.zoom"] + 0.5
     assert drop.values["gen.speed"] > 1.5 * before.values["gen.speed"]
     assert (drop.reseed, drop.cut) == (before.reseed + 1, before.cut + 1)
     speeds = [shipped(MacroSet(macro="BUILD"), seconds=s)[1].values["gen.speed"] for s in (0.5, 4.0, 9.0)]
