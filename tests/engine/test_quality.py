@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from vjengine.engine.quality import SCALES, Governor
+from vjengine.engine.quality import SCALES, Governor, Lead
 
 PERIOD = 1 / 60
 
@@ -51,3 +51,23 @@ def test_a_hopeless_machine_ends_at_the_smallest_size_and_does_not_raise() -> No
 
 def test_a_start_between_two_sizes_takes_the_nearest() -> None:
     assert Governor(PERIOD, 0.59).scale == 0.6
+
+
+def test_the_lead_settles_just_above_the_work_and_moves_in_small_steps() -> None:
+    lead = Lead(PERIOD)
+    steps, last = [], lead.seconds
+    for index in range(2000):
+        lead.observe(0.006 + 0.002 * (index % 7 == 0))
+        steps.append(abs(lead.seconds - last))
+        last = lead.seconds
+    assert 0.008 < lead.seconds < 0.0105
+    assert max(steps) <= 0.0003 + 1e-12
+
+
+def test_the_lead_stays_within_the_frame() -> None:
+    slow, fast = Lead(PERIOD), Lead(PERIOD)
+    for _ in range(2000):
+        slow.observe(0.1)
+        fast.observe(0.0001)
+    assert slow.seconds < PERIOD
+    assert fast.seconds >= 0.19 * PERIOD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -22,7 +23,7 @@ from vjengine.engine.hands import Hands
 from vjengine.engine.hearing import Hearing
 from vjengine.engine.hudfeed import HudFeed
 from vjengine.engine.options import LiveOptions
-from vjengine.engine.quality import BY_CPU, Governor
+from vjengine.engine.quality import BY_CPU, Governor, Lead
 from vjengine.engine.recording import Recording
 from vjengine.engine.session import Session
 from vjengine.engine.setup import build_compositor, generator_spec, load_show, shader_dir, software
@@ -48,6 +49,17 @@ class Presented:
     state: ControlState
     frame: Frame | None
     at: float
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Keep the garbage collector from walking over all that was built before the show: that costs frames."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class LiveEngine:
@@ -95,6 +107,7 @@ class LiveEngine:
         with self._catching_interrupts():
             with contextlib.ExitStack() as stack:
                 self._build(stack)
+                stack.enter_context(_few_collections())
                 self._loop()
             self._write_stats()
         return self.stats
@@ -153,24 +166,32 @@ class LiveEngine:
         self.pacer = FramePacer(clock, Fraction(options.picture.fps).limit_denominator(1001))
         latch = FrameLatch()
         period = 1.0 / options.picture.fps
+        lead = Lead(period)
         stats.started = clock.now()
         shown_frame = -1
         while not self._finished():
             slot = self.pacer.wait()
             began = clock.now()
             events = self._gather(began)
-            # The picture drawn now is seen one slot later, so it is drawn for then.
-            time = latch.latch(slot.due + period)
+            # What is drawn now is seen later, so it is drawn for then. A display that paces the frames shows it at its
+            # next refresh; otherwise it is held until its moment.
+            shown_at = slot.due + (period if options.vsync else lead.seconds)
+            time = latch.latch(shown_at)
             features = self.features.read()
             texture = self.session.advance(events, features, time)
             self.session.compositor.poll_reload()
-            self.stage.show(texture, self.session.compositor.programme, self.hud.data)
+            self.stage.draw(texture, self.session.compositor.programme, self.hud.data)
             if options.record is not None:
                 for moment, pixels in self.stage.start_readback(self.session.compositor.programme, time.time):
                     self.recording.see(pixels, moment)
+            work = clock.now() - began
+            if not options.vsync:
+                clock.sleep_until(shown_at)
+            self.stage.present()
             now = clock.now()
-            stats.presented(now, began)
-            self._govern(now, now - began)
+            stats.presented(now, work)
+            lead.observe(work)
+            self._govern(now, work)
             shown_frame = self._count(features, now, shown_frame)
             if self._on_present is not None:
                 self._on_present(Presented(self.session.state, self.session.frame, now))

@@ -1,7 +1,7 @@
-"""Holds the frame rate by drawing smaller: a governor of the compositor's render scale.
+"""Holds the frame rate and its evenness, from nothing but the time that frames take. Pure; owns no clock.
 
-A machine that cannot draw the whole picture in time shows it a little softer rather than late. The governor only
-watches how long frames take; it is pure and owns no clock.
+:class:`Governor` draws smaller where a machine cannot draw the whole picture in time: softer rather than late.
+:class:`Lead` says how long before its moment a frame must be begun, so that it can be shown *at* that moment.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections import deque
 SCALES: tuple[float, ...] = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Shares of the programme's size that a picture is drawn at, best first."""
 
-BY_CPU = 0.6
+BY_CPU = 0.5
 """Where to start on a machine whose CPU draws."""
 
-_JUDGED = 20  # frames before a step down
-_TOO_LONG = 0.78  # share of the interval a frame may take; the rest is for the system
-_LATE_SHARE = 0.25  # of the judged frames
+_JUDGED = 30  # frames before a step down
+_TOO_LONG = 0.75  # share of the interval a frame may take; the rest is for the system
+_LATE_SHARE = 0.15  # of the judged frames
 _SETTLED = 600  # frames before a step up is thought of
 _MARGIN = 0.62  # expected share of the interval after a step up
 
@@ -84,3 +84,36 @@ class Governor:
         self._step += steps
         self._works.clear()
         self._calm = 0
+
+
+class Lead:
+    """How long before it is shown a frame is begun.
+
+    Shown as soon as it is drawn, a frame comes at an uneven pace, because drawing takes now less and now more. Begun a
+    little earlier than it ever takes, and held until its moment, it is even, on the beat, and hardly older.
+
+    Args:
+        period: s a frame.
+    """
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._works: deque[float] = deque(maxlen=300)
+        self._count = 0
+        self.seconds = 0.75 * period
+
+    def observe(self, work: float) -> None:
+        """Take note that a frame took ``work`` s; move the lead, in steps too small to be seen."""
+        self._works.append(work)
+        self._count += 1
+        if self._count % 15 == 0:
+            ordered = sorted(self._works)
+            wanted = ordered[int(0.98 * (len(ordered) - 1))] + MARGIN
+            wanted = min(0.96 * self._period, max(0.2 * self._period, wanted))
+            self.seconds += max(-LEAD_STEP, min(LEAD_STEP, wanted - self.seconds))
+
+
+MARGIN = 0.001
+"""s kept free between the end of drawing and the moment of showing."""
+LEAD_STEP = 0.0003
+"""s by which the lead moves at most, four times a second."""

@@ -61,6 +61,8 @@ class Stage:
         else:
             self._open_windows()
         self._finish = Finisher(self.ctx)
+        self._shown: moderngl.Texture | None = None
+        self._seen: moderngl.Texture | None = None
         self._preview_target: moderngl.Framebuffer | None = None
         self.hud: Hud | None = None
         if self._wants_hud():
@@ -133,29 +135,34 @@ class Stage:
         if self.programme is not None:
             self.programme.toggle_fullscreen()
 
-    def show(self, programme: moderngl.Texture, source: moderngl.Framebuffer, hud: Callable[[], HudData]) -> None:
-        """Draw the HUD on the preview, if there is one, wait for the drawing, and bring it to the windows.
+    def draw(self, programme: moderngl.Texture, source: moderngl.Framebuffer, hud: Callable[[], HudData]) -> None:
+        """Draw the HUD over a copy of the programme, if there is a HUD, and wait until everything is drawn.
 
         Args:
             programme: the finished picture.
             source: the framebuffer it is attached to.
             hud: makes the HUD's data; called only if a HUD is drawn.
         """
-        seen = programme
+        self._shown = self._seen = programme
         if self.hud is not None and self._preview_target is not None:
             self.ctx.copy_framebuffer(self._preview_target, source)
             self.hud.draw(self._preview_target, hud())
-            seen = self._preview_texture
+            self._seen = self._preview_texture
         # Everything is drawn here, with the interpreter free for the other threads; what follows finds it done.
         self._finish()
+
+    def present(self) -> None:
+        """Bring what was drawn to the windows."""
+        if self._shown is None or self._seen is None:
+            return
         if self.preview is not None and self.preview.closed:
             self.preview.close()
             self.preview = None
         if self.preview is not None and self.programme is not None:
-            self.programme.show(programme)
-            self.preview.show_from(seen)
+            self.programme.show(self._shown)
+            self.preview.show_from(self._seen)
         elif self.programme is not None:
-            self.programme.show(seen if not self._options.fullscreen else programme)
+            self.programme.show(self._seen if not self._options.fullscreen else self._shown)
 
     def start_readback(self, source: moderngl.Framebuffer, time: float) -> list[tuple[float, Picture]]:
         """Begin copying this frame out of GL; return frames that are complete by now as (time, pixels)."""

@@ -36,14 +36,14 @@ class RunStats:
     tempo: float = 0.0
     _last: float = -1.0
 
-    def presented(self, now: float, began: float) -> None:
-        """Count a frame presented at ``now`` whose making began at ``began`` (session s)."""
+    def presented(self, now: float, work: float) -> None:
+        """Count a frame presented at session time ``now`` (s) that took ``work`` s to make."""
         if self._last >= 0.0:
             self.interval.add((now - self._last) * 1e3)
         else:
             self.first_picture = now
         self._last = now
-        self.work.add((now - began) * 1e3)
+        self.work.add(work * 1e3)
         self.present_rate.tick(now)
         self.frames += 1
         self.ended = now
