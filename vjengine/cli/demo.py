@@ -40,14 +40,16 @@ def run(args: argparse.Namespace) -> int:
     duration = number("--duration", args.duration, 1, 76)
     software = drawn_by_cpu()
     size = parse_size(args.size) if args.size else (640, 360) if software else (1280, 720)
+    # A CPU that draws and encodes at once does it better at half the pace.
+    fps = 30.0 if software else 60.0
     print(
-        f"playing {duration:.0f} s of the bundled show at {size[0]}x{size[1]}"
+        f"playing {duration:.0f} s of the bundled show at {size[0]}x{size[1]}, {fps:.0f} fps"
         + (" (no GPU was found: the CPU draws)" if software else ""),
         file=sys.stderr,
         flush=True,
     )
     options = LiveOptions(
-        picture=PictureOptions(size=size),
+        picture=PictureOptions(size=size, fps=fps),
         audio=str(TRACK),
         audio_start=START,
         record=args.output,

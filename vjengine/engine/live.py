@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import re
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -89,7 +91,8 @@ class LiveEngine:
         self._say = say
         self._on_present = on_present
         self._stop = threading.Event()
-        self._degradations: list[str] = []
+        self._degradations: dict[tuple[str, str], str] = {}
+        self._repeats: Counter[tuple[str, str]] = Counter()
         self.interrupted = False
 
     def stop(self) -> None:
@@ -231,10 +234,12 @@ class LiveEngine:
         )
 
     def _degraded(self, event: StatusChanged) -> None:
-        line = f"{event.time:.1f} s {event.component}: {event.message}"
-        if len(self._degradations) < 200:
-            self._degradations.append(line)
-        log.warning("%s: %s", event.component, event.message)
+        """Note a trouble; one that only repeats itself with other numbers is told once and counted."""
+        kind = event.component, re.sub(r"[0-9.]+", "#", event.message)
+        self._repeats[kind] += 1
+        if self._repeats[kind] == 1:
+            log.warning("%s: %s", event.component, event.message)
+            self._degradations[kind] = f"{event.time:.1f} s {event.component}: {event.message}"
 
     def _count(self, features: AudioFeatures, now: float, shown_frame: int) -> int:
         stats, state, frame = self.stats, self.session.state, self.session.frame
@@ -284,6 +289,9 @@ class LiveEngine:
             generator_fps=self.generator.fps,
             restarts=self.generator.restarts,
             missed=self.pacer.missed,
-            degradations=self._degradations,
+            degradations=[
+                line if self._repeats[kind] == 1 else f"{line} (and {self._repeats[kind] - 1} times more)"
+                for kind, line in self._degradations.items()
+            ],
             dropped={"events": self.events.dropped, "merged_faders": self.events.merged, **self.recording.dropped},
         )
