@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 SCALES: tuple[float, ...] = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Shares of the programme's size that a picture is drawn at, best first."""
@@ -19,13 +20,22 @@ _TOO_LONG = 0.75  # share of the interval a frame may take; the rest is for the 
 _LATE_SHARE = 0.15  # of the judged frames
 _SETTLED = 600  # frames before a step up is thought of
 _MARGIN = 0.62  # expected share of the interval after a step up
+_STARTING = 90  # frames at the start that say nothing: the worker loads, caches are cold
+_PROOF = _JUDGED  # frames after which a step down must have paid
+_SAVING = 0.96  # of the work before; a step's area shrinks by a quarter or more
+
+
+def _median(works: Iterable[float]) -> float:
+    ordered = sorted(works)
+    return ordered[len(ordered) // 2]
 
 
 class Governor:
     """Chooses the scale from the time frames take.
 
-    Down is quick (a third of a second), up is slow (ten seconds) and becomes slower each time it proves wrong, so that
-    the picture does not pump between two sizes.
+    Down is quick (half a second), up is slow (ten seconds) and becomes slower each time it proves wrong, so that the
+    picture does not pump between two sizes. A step down that saves nothing is taken back: then it is not the drawing
+    that takes the time, and the picture would be given up for nothing.
 
     Args:
         period: s a frame.
@@ -39,6 +49,8 @@ class Governor:
         self._patience = _SETTLED
         self._since_up: int | None = None
         self._calm = 0
+        self._waiting = _STARTING
+        self._before_down: float | None = None
 
     @property
     def scale(self) -> float:
@@ -47,8 +59,17 @@ class Governor:
 
     def observe(self, work: float) -> bool:
         """Take note that a frame took ``work`` s to make; return True if the scale changed."""
+        if self._waiting > 0:
+            self._waiting -= 1
+            return False
         self._works.append(work)
         self._calm += 1
+        if self._before_down is not None and len(self._works) >= _PROOF:
+            before, self._before_down = self._before_down, None
+            if _median(self._works) > _SAVING * before:
+                self._move(-1)
+                self._waiting = _SETTLED
+                return True
         if self._since_up is not None:
             self._since_up += 1
         recent = list(self._works)[-_JUDGED:] if len(self._works) >= _JUDGED else []
@@ -64,7 +85,9 @@ class Governor:
             return False
         if self._since_up is not None and self._since_up < 2 * _SETTLED:
             self._patience = min(8 * _SETTLED, 2 * self._patience)
+        before = _median(self._works)
         self._move(1)
+        self._before_down = before
         self._since_up = None
         return True
 
@@ -84,6 +107,7 @@ class Governor:
         self._step += steps
         self._works.clear()
         self._calm = 0
+        self._before_down = None
 
 
 class Lead:
