@@ -46,7 +46,7 @@ def test_a_machine_on_the_edge_is_tried_ever_less_often() -> None:
 
 
 def test_a_hopeless_machine_ends_at_the_smallest_size_and_does_not_raise() -> None:
-    assert play(Governor(PERIOD), 1000, lambda scale, i: 1.0)[-1] == SCALES[-1]
+    assert play(Governor(PERIOD), 1000, lambda scale, i: scale)[-1] == SCALES[-1]
 
 
 def test_a_smaller_picture_that_saves_nothing_is_given_back() -> None:

@@ -33,7 +33,6 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
     group.add_argument("--fps", default=fps, metavar="N", help=f"frames a second (default: {fps})")
     group.add_argument(
         "--generator-fps",
-        default=generator_fps,
         metavar="N",
         help=f"most frames a second asked of the generator (default: {generator_fps})",
     )
@@ -61,7 +60,7 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
         look=args.look,
         generator=args.generator,
         generator_size=parse_size(args.generator_size) if args.generator_size else None,
-        generator_fps=number("--generator-fps", args.generator_fps, 0.1, 240),
+        generator_fps=number("--generator-fps", args.generator_fps, 0.1, 240) if args.generator_fps else None,
         seed=args.seed,
         **settings,
     )

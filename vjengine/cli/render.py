@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--duration", metavar="S", help="render only so many seconds")
     parser.add_argument("--perform", type=Path, metavar="FILE", help="play back a recorded performance")
     parser.add_argument("--stats", type=Path, metavar="FILE", help="write figures of the run as JSON")
-    add_picture_arguments(parser, size="1280x720", fps="60", generator_fps="60")
+    add_picture_arguments(parser, size="1280x720", fps="60", generator_fps="as many as the film has")
     parser.set_defaults(func=run)
 
 

@@ -37,6 +37,11 @@ from vjengine.outputs.pacing import FramePacer
 
 log = logging.getLogger(__name__)
 
+GENERATOR_FPS = 30.0
+"""Frames a second asked of the generator; the compositor fills the time between two with a cross-fade."""
+GENERATOR_FPS_BY_CPU = 20.0
+"""The same where generator and compositor share a CPU: what it saves goes into the sharpness of every frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class Presented:
@@ -140,7 +145,8 @@ class LiveEngine:
         by_cpu = software(self.stage.ctx)
         self.governor = Governor(1.0 / options.picture.fps, BY_CPU if by_cpu else 1.0)
         spec = generator_spec(options.picture, self.show, by_cpu=by_cpu)
-        self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=options.picture.generator_fps)
+        cap = options.picture.generator_fps or (GENERATOR_FPS_BY_CPU if by_cpu else GENERATOR_FPS)
+        self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=cap)
         stack.callback(self.generator.stop)
         self.generator.start()
 

@@ -117,7 +117,7 @@ class OfflineEngine:
             stack.callback(compositor.release)
             generator = create_generator(generator_spec(picture, show))
             stack.callback(generator.close)
-            every = options.generator_every or max(1, round(float(fps) / picture.generator_fps))
+            every = options.generator_every or max(1, round(float(fps) / (picture.generator_fps or float(fps))))
             session = Session(show, picture.look, InlineFrames(generator, every), compositor)
             recorder = Recorder(
                 options.output, picture.size, fps, self.events, sample_rate=settings.sample_rate, realtime=False

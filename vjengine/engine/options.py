@@ -53,7 +53,7 @@ class PictureOptions:
         look: name of the first look.
         generator: generator and its options, as ``NAME`` or ``NAME:KEY=VALUE,…``.
         generator_size: size of the generator's frames, px; ``None`` chooses one for the programme.
-        generator_fps: most frames a second the generator is asked for.
+        generator_fps: most frames a second the generator is asked for; ``None`` leaves it to the driver.
         seed: seed of everything random.
         presets, macros, shaders: folders; ``None`` means the bundled ones.
     """
@@ -63,7 +63,7 @@ class PictureOptions:
     look: str = "default"
     generator: str = "procedural"
     generator_size: tuple[int, int] | None = None
-    generator_fps: float = 30.0
+    generator_fps: float | None = None
     seed: int = 1
     presets: Path | None = None
     macros: Path | None = None
