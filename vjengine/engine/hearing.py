@@ -13,7 +13,7 @@ from vjengine.core.clock import LiveClock
 from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.signals import AudioFeatures
-from vjengine.engine.options import LiveOptions
+from vjengine.engine.options import SHOW_HOP, LiveOptions
 from vjengine.errors import AudioError, MissingDependency
 
 AUDIO_ENDINGS = frozenset(
@@ -46,7 +46,7 @@ class Hearing:
         self._events = events
         self.source = self._open(options)
         self.tap: Callable[[Hop], None] | None = None
-        settings = AnalysisSettings(sample_rate=self.source.sample_rate)
+        settings = AnalysisSettings(sample_rate=self.source.sample_rate, hop=SHOW_HOP)
         self._analyser = Analyser(settings)
         self._features, self._commands = features, commands
         self.listener: Listener | None = None
@@ -73,7 +73,7 @@ class Hearing:
     def _open(self, options: LiveOptions) -> AudioSource:
         audio = options.audio
         if audio == "none":
-            return SilentSource(self._clock)
+            return SilentSource(self._clock, SHOW_HOP)
         if audio is not None and is_file(audio):
             output: bool | str | None = options.audio_output
             if output == "none":
@@ -82,12 +82,13 @@ class Hearing:
                 Path(audio),
                 self._clock,
                 self._events,
+                SHOW_HOP,
                 start=options.audio_start,
                 loop=options.loop,
                 output=True if output is None else output,
             )
         try:
-            return DeviceSource(audio, self._clock, self._events)
+            return DeviceSource(audio, self._clock, self._events, SHOW_HOP)
         except (AudioError, MissingDependency) as error:
             if audio is not None:
                 raise
@@ -95,4 +96,4 @@ class Hearing:
                 self._events.put(
                     StatusChanged(time=self._clock.now(), component="audio", level="error", message=str(error))
                 )
-            return SilentSource(self._clock)
+            return SilentSource(self._clock, SHOW_HOP)

@@ -19,7 +19,7 @@ from vjengine.core.clock import FrameClock, LiveClock
 from vjengine.core.events import TempoEvent
 from vjengine.core.exchange import EventQueue
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
-from vjengine.engine.options import RenderOptions
+from vjengine.engine.options import SHOW_HOP, RenderOptions
 from vjengine.engine.session import InlineFrames, Session
 from vjengine.engine.setup import build_compositor, generator_spec, load_show
 from vjengine.engine.stats import write_json
@@ -108,7 +108,7 @@ class OfflineEngine:
             raise UsageError(f"{options.track} lasts {track.duration:.1f} s: --start {options.start:g} is past its end")
         fps = Fraction(picture.fps).limit_denominator(1001)
         total = max(1, int(seconds * fps))
-        settings = AnalysisSettings()
+        settings = AnalysisSettings(hop=SHOW_HOP)
         with contextlib.ExitStack() as stack:
             ctx = offscreen_context()
             stack.callback(ctx.release)
