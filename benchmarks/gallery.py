@@ -78,14 +78,14 @@ def main() -> int:
         image = picture(look, size, args.fps, tuple(args.macro))
         if look == looks[0]:
             image.save(args.output / f"{look}.jpg", quality=88)
-        thumb = image.resize((480, 270), Image.Resampling.LANCZOS)
-        ImageDraw.Draw(thumb).text((12, 244), look, fill=(235, 235, 235), font=ImageFont.load_default(16))
+        thumb = image.resize((384, 216), Image.Resampling.LANCZOS)
+        ImageDraw.Draw(thumb).text((10, 192), look, fill=(235, 235, 235), font=ImageFont.load_default(16))
         thumbs.append(thumb)
-    columns = 3
+    columns = min(5, len(thumbs))
     rows = -(-len(thumbs) // columns)
-    sheet = Image.new("RGB", (480 * columns, 270 * rows))
+    sheet = Image.new("RGB", (384 * columns, 216 * rows))
     for index, thumb in enumerate(thumbs):
-        sheet.paste(thumb, (480 * (index % columns), 270 * (index // columns)))
+        sheet.paste(thumb, (384 * (index % columns), 216 * (index // columns)))
     sheet.save(args.output / "looks.jpg", quality=85)
     return 0
 

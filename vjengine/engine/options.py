@@ -11,7 +11,7 @@ from vjengine.errors import UsageError
 Address = tuple[str, int]
 
 SHOW_HOP = 512
-"""Samples a hop, live and in ``render``: at 48 kHz a hop and a half a frame at 60 fps, for half of what hops of 256 cost.
+"""Samples a hop, live and in ``render``: 94 hops a second at 48 kHz, for half of what hops of 256 cost.
 
 ``vjengine analyze`` has all the time it wants and listens in hops of 256.
 """
