@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
 from vjengine.errors import GeneratorError, UsageError
 from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.life import WorkerLife
 from vjengine.generate.registry import create_generator
 from vjengine.generate.supervisor import GeneratorProcess
 
@@ -303,3 +305,25 @@ if __name__ == "__main__":
     print(process.pid, process._life.link.segment.name, flush=True)
     pause.wait()
 """
+
+
+def test_effort_tells_a_stopped_worker_from_one_that_wants_to_run() -> None:
+    """The two look alike from outside: no heartbeat. Only one of them is worth waiting for."""
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        life = WorkerLife.__new__(WorkerLife)
+        life._process = busy  # type: ignore[assignment]  # has a pid, which is all that is asked of it
+        deadline = time.monotonic() + 10
+        while not ((first := life.effort()) and first[0] and first[1] > 0) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert first is not None
+        assert first[0]
+        busy.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)
+        second = life.effort()
+        assert second is not None
+        assert not second[0]
+    finally:
+        busy.kill()
+        busy.wait()
+    assert life.effort() is None

@@ -16,10 +16,10 @@ BY_CPU = 0.5
 """Where to start on a machine whose CPU draws."""
 
 _JUDGED = 30  # frames before a step down
-_TOO_LONG = 0.75  # share of the interval a frame may take; the rest is for the system
+_TOO_LONG = 0.65  # share of the interval a frame may take; the rest is for the system
 _LATE_SHARE = 0.15  # of the judged frames
 _SETTLED = 600  # frames before a step up is thought of
-_MARGIN = 0.62  # expected share of the interval after a step up
+_MARGIN = 0.55  # expected share of the interval after a step up
 _STARTING = 90  # frames at the start that say nothing: the worker loads, caches are cold
 _PROOF = _JUDGED  # frames after which a step down must have paid
 _SAVING = 0.96  # of the work before; a step's area shrinks by a quarter or more

@@ -12,6 +12,8 @@ import multiprocessing
 import pickle
 import signal
 
+import psutil
+
 from vjengine.core.clock import LiveClock
 from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
@@ -75,6 +77,18 @@ class WorkerLife:
     def sentinel(self) -> int:
         """Becomes readable when the process ends."""
         return self._process.sentinel
+
+    def effort(self) -> tuple[bool, float] | None:
+        """Return whether the process wants to run, and the s of processor time it has had; ``None`` if unknown.
+
+        A worker that wants to run and gets nothing is starved by something else on the machine, and not hanging.
+        """
+        try:
+            process = psutil.Process(self._process.pid)
+            spent = process.cpu_times()
+            return process.status() == psutil.STATUS_RUNNING, spent.user + spent.system
+        except psutil.Error:
+            return None
 
     def listen(self) -> None:
         """Take in everything the worker has said; a failure stays in :attr:`failure`."""

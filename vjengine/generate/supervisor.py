@@ -39,6 +39,7 @@ HEALTHY_AFTER = 30.0
 
 _ERROR_FROM = 4  # failures in a row from which the HUD shows an error, not a warning
 _LOOK = 0.1  # s between looks at the heartbeat
+_STARVED = 10  # times the limit that a worker without processor time is waited for
 _GRACE = 0.3  # s a worker gets to close its generator by itself
 
 
@@ -91,6 +92,7 @@ class GeneratorProcess:
         self._durations = Ring(15)
         self._sequence = 0
         self._failures = 0
+        self._effort: tuple[float, tuple[bool, float] | None] | None = None
         self._stopping = threading.Event()
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
         self._thread = threading.Thread(target=self._guard, name="generator-supervisor", daemon=True)
@@ -261,9 +263,13 @@ class GeneratorProcess:
             limit = self._ready_timeout
         else:
             limit = max(self._stall_timeout, 6.0 * self.frame_seconds)
-        if silent > limit:
+        if silent > limit and not self._starved(life, now, silent, limit):
             doing = {LOADING: "while loading", GENERATING: "inside a frame"}.get(phase, "between frames")
             return f"no sign of life for {silent:.1f} s {doing}"
+        if silent <= limit / 2:
+            self._effort = None
+        elif self._effort is None:
+            self._effort = now, life.effort()
         if life.frames:
             if silent > limit / 2 and self.state == "running":
                 self.state = "stalled"
@@ -271,6 +277,14 @@ class GeneratorProcess:
             elif silent < limit / 4 and self.state == "stalled":
                 self._flowing()
         return ""
+
+    def _starved(self, life: WorkerLife, now: float, silent: float, limit: float) -> bool:
+        """True if the silent worker wants to run but gets less than half a processor: then it is waited for."""
+        if self._effort is None or silent > _STARVED * limit:
+            return False
+        since, before = self._effort
+        after = life.effort()
+        return before is not None and after is not None and after[0] and after[1] - before[1] < 0.5 * (now - since)
 
     def _say(self, level: Literal["ok", "warn", "error"], message: str) -> None:
         self._events.put(
