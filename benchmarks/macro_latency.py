@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -62,16 +63,11 @@ def by_file(folder: Path, n: int) -> list[float]:
 
 def by_osc(folder: Path, n: int) -> list[float]:
     """Measure an OSC message."""
-    from pythonosc.osc_message_builder import OscMessageBuilder
-
     def prepare(engine: LiveEngine) -> Switch:
         assert engine.hands.osc is not None
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        packets = {}
-        for on in (True, False):
-            builder = OscMessageBuilder("/macro/BLACKOUT")
-            builder.add_arg(float(on), "f")
-            packets[on] = builder.build().dgram
+        # OSC 1.0: address and type tags, each filled up with zeros to a multiple of four bytes, then the float.
+        packets = {on: b"/macro/BLACKOUT\0,f\0\0" + struct.pack(">f", on) for on in (True, False)}
         address = engine.hands.osc.address
         return lambda on: sender.sendto(packets[on], address)
 

@@ -63,7 +63,6 @@ LIBRARIES: tuple[Library, ...] = (
     Library("glfw", "glfw", "windows and keys; without it, only --headless", "1 MB"),
     Library("mido", "mido", "MIDI", "1 MB"),
     Library("rtmidi", "python-rtmidi", "MIDI devices (wheels for Python 3.11 and 3.12)", "1 MB"),
-    Library("pythonosc", "python-osc", "OSC", "1 MB"),
     Library("watchdog", "watchdog", "macro files at once; without it, 20 looks a second", "1 MB"),
 )
 """Libraries that a plain installation brings."""
