@@ -25,10 +25,9 @@ from vjengine.generate.transport import GENERATING, IDLE, LOADING, Link, Segment
 NEWS = b"frame"
 """What the worker says after every frame; anything else it says is a pickled :class:`Failure`."""
 
-NICENESS = 15
-FEW_CORES = 4
-"""Up to so many cores, worker and compositor get into each other's way, and the worker only takes what is left. The
-supervisor can tell a worker that is starved from one that hangs."""
+NICENESS = 10
+"""Gives a tenth of a contested core, on POSIX: enough to go on drawing when the machine is full, and little enough that
+the compositor hardly notices. Lower still, an idle class draws nothing at all on a full machine."""
 
 _POLL = 0.002  # s between looks for new parameters
 _NAP = 0.05  # s: longest wait without a heartbeat
@@ -167,10 +166,6 @@ def _yield_to_the_compositor() -> None:
     # A sandbox may forbid it; the show does not depend on it.
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", NICENESS))
-    if sys.platform == "linux" and (os.cpu_count() or 1) <= FEW_CORES:
-        # A low priority still makes the compositor wait out a time slice; an idle task gives way at once.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _limit_threads(spec: GeneratorSpec) -> None:
