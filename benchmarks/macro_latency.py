@@ -63,6 +63,7 @@ def by_file(folder: Path, n: int) -> list[float]:
 
 def by_osc(folder: Path, n: int) -> list[float]:
     """Measure an OSC message."""
+
     def prepare(engine: LiveEngine) -> Switch:
         assert engine.hands.osc is not None
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
