@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from types import TracebackType
@@ -13,6 +14,9 @@ from vjengine.audio.capture import Hop
 from vjengine.core.exchange import EventQueue
 from vjengine.engine.options import LiveOptions
 from vjengine.outputs.record import Recorder, RecordReport
+
+FEW_CORES = 4
+"""Up to so many cores the encoder takes its fastest preset: larger files, but nothing dropped."""
 
 
 class Recording:
@@ -30,7 +34,15 @@ class Recording:
         self.report: RecordReport | None = None
         if options.record is not None:
             fps = Fraction(options.picture.fps).limit_denominator(1001)
-            self._recorder = Recorder(options.record, options.picture.size, fps, events, sample_rate=rate)
+            few = (os.cpu_count() or 1) <= FEW_CORES
+            self._recorder = Recorder(
+                options.record,
+                options.picture.size,
+                fps,
+                events,
+                sample_rate=rate,
+                preset="ultrafast" if few else "veryfast",
+            )
 
     def __enter__(self) -> Recording:
         return self

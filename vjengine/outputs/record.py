@@ -345,4 +345,4 @@ def _yield_to_the_show() -> None:
     """Linux knows priorities of single threads; encoders inherit this one's. Elsewhere the scheduler must cope."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 2)
