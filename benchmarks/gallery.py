@@ -1,4 +1,4 @@
-"""Draw the README's pictures: every look on the bundled track, seconds into the drop, and one contact sheet.
+"""Draw the README's picture: every look on the bundled track, seconds into the drop, on one contact sheet.
 
     python -m benchmarks.gallery -o presets/gallery
 
@@ -76,8 +76,6 @@ def main() -> int:
     for number, look in enumerate(looks, 1):
         print(f"{number}/{len(looks)} {look}", file=sys.stderr, flush=True)
         image = picture(look, size, args.fps, tuple(args.macro))
-        if look == looks[0]:
-            image.save(args.output / f"{look}.jpg", quality=88)
         thumb = image.resize((384, 216), Image.Resampling.LANCZOS)
         ImageDraw.Draw(thumb).text((10, 192), look, fill=(235, 235, 235), font=ImageFont.load_default(16))
         thumbs.append(thumb)
