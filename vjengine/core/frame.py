@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
+Flow = npt.NDArray[np.float16]
+FLOW_CELL = 8
+"""A flow field has one vector for so many px a side, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Frame:
         ready: session time (s) at which the pixels were complete.
         generator: name of the generator.
         colour_space: transfer of the pixels; ``"srgb"`` is the only one so far.
+        flow: motion from the frame numbered one lower to this one, :func:`flow_shape` float16, or None: how far
+            what is seen moved, in widths to the right and heights downwards.
     """
 
     pixels: Pixels
@@ -31,11 +36,17 @@ class Frame:
     ready: float
     generator: str
     colour_space: str = "srgb"
+    flow: Flow | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in px."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+
+def flow_shape(size: tuple[int, int]) -> tuple[int, int, int]:
+    """Return the shape (rows, columns, 2) of the flow field of frames of ``size`` (width, height)."""
+    return -(-size[1] // FLOW_CELL), -(-size[0] // FLOW_CELL), 2
 
 
 def frozen_pixels(pixels: Pixels) -> Pixels:

@@ -88,6 +88,11 @@ class ParamSpec:
 
 FAMILIES = ("fields", "cppn", "orbits", "reaction", "tunnel", "ribbons", "lattice", "particles")
 PALETTES = ("neon", "ember", "aurora", "ice", "acid", "dusk", "mono", "gold")
+NOISES = ("white", "pink", "carried")
+"""Noise the turbo generator dreams from: even, coarse, or one that moves along with the picture."""
+GLIDES = ("seconds", "beats", "bars")
+LORAS = 4
+"""LoRA weights that can be moved live."""
 
 
 def _row(
@@ -129,8 +134,27 @@ ROWS: tuple[ParamSpec, ...] = (
     _row("gen.contrast", 0.5, 0.0, 1.0, "from soft to stark"),
     _row("gen.feedback", 0.5, 0.0, 0.97, "how much of its last picture the generator draws over"),
     _row("gen.drift", 0.1, -1.0, 1.0, "zoom of that last picture", unit="e-folds/s", smoothing=0.1),
+    # Diffusion on its own last picture (the turbo generator). It also reads gen.seed, gen.speed, gen.rotate, gen.drift
+    # and gen.pulse, so that the macros move it too.
+    _row("turbo.strength", 0.5, 0.05, 1.0, "how much of every picture is dreamt anew", smoothing=0.05),
+    _row("turbo.steps", 1, 1, 4, "denoising steps a picture", curve="integer", smoothing=0),
+    _row("turbo.guidance", 1.0, 1.0, 4.0, "pull of the prompt, for models that take guidance", unit="x"),
+    # Above 0.4 latent feedback destroys the picture.
+    _row("turbo.feedback", 0.15, 0.0, 0.4, "how much of the last latents stays"),
+    _row("turbo.x", 0.0, -1.0, 1.0, "drift of the last picture to the right", unit="widths/s", smoothing=0.1),
+    _row("turbo.y", 0.0, -1.0, 1.0, "drift of the last picture upwards", unit="heights/s", smoothing=0.1),
+    _row("turbo.init", 0.0, 0.0, 1.0, "how much camera, video or image is in every picture", smoothing=0.1),
+    _choice("turbo.noise", NOISES, "what the picture is dreamt from"),
+    _row("turbo.seed_travel", 0.25, 0.0, 30.0, "travel from one seed's noise to the next", unit="seeds/s"),
+    _row("turbo.glide", 4.0, 0.0, 32.0, "time a new prompt takes to come in, see turbo.glide_in", smoothing=0.0),
+    _choice("turbo.glide_in", GLIDES, "unit of turbo.glide"),
+    *(
+        _row(f"turbo.lora{i}", 1.0, -1.0, 2.0, f"weight of LoRA number {i}", unit="x", smoothing=0.1)
+        for i in range(1, LORAS + 1)
+    ),
     # How frames enter the compositor.
     _row("mix.crossfade", 1.0, 0.0, 1.0, "share of the generator's frame interval spent cross-fading"),
+    _row("mix.morph", 1.0, 0.0, 1.0, "between two frames, move along with their motion; generators that know it"),
     _row("camera.zoom", 1.0, 0.5, 3.0, "zoom into the source", unit="x", curve="exponential", smoothing=0.0),
     _row("camera.rotate", 0.0, -0.5, 0.5, "turn the source", unit="turns", smoothing=0.0),
     _row("camera.shake", 0.0, 0.0, 1.0, "shake the source", smoothing=0.0),

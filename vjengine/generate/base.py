@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -48,6 +48,43 @@ class GeneratorSpec:
             raise GeneratorError(
                 f"a generator cannot draw at size {self.size!r}; give width and height from 1 to {MAX_SIDE} px"
             )
+
+
+class Host(Protocol):
+    """Whoever runs a generator, as the generator sees it: somebody to talk to. Callable from any thread."""
+
+    def alive(self, doing: str = "", fraction: float = -1.0) -> None:
+        """Say that slow work (loading, building) goes on, so that silence is not taken for a hang.
+
+        Args:
+            doing: what is being done, in a few words for the HUD; empty leaves the last words.
+            fraction: how far it is, 0-1; negative if nobody knows.
+        """
+        ...
+
+    def say(self, component: str, level: Literal["ok", "warn", "error"], message: str = "") -> None:
+        """Report a change of state to the performer, as :class:`~vjengine.core.events.StatusChanged` does.
+
+        Args:
+            component: short stable name: ``"engine"`` (the acceleration), ``"memory"``, ``"prompt"``, ``"init"`` ...
+            level: ``"ok"`` takes the component's line off the HUD.
+            message: one line.
+        """
+        ...
+
+
+class _Nobody:
+    """A host that listens to nothing: a generator called in place, offline and in tests."""
+
+    def alive(self, doing: str = "", fraction: float = -1.0) -> None:
+        """Ignore it."""
+
+    def say(self, component: str, level: Literal["ok", "warn", "error"], message: str = "") -> None:
+        """Ignore it."""
+
+
+NOBODY: Host = _Nobody()
+"""The host of a generator that nobody watches."""
 
 
 class Generator(Protocol):

@@ -17,7 +17,7 @@ from vjengine.core.frame import Pixels
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import FAMILIES, ParamValues
 from vjengine.errors import GeneratorError, UsageError
-from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.base import NOBODY, GeneratorSpec, Host
 from vjengine.generate.noise import noise_tile
 from vjengine.generate.palettes import palette_table
 from vjengine.generate.procedural_finish import Finish
@@ -53,7 +53,7 @@ class ProceduralGenerator:
 
     name = "procedural"
 
-    def __init__(self, spec: GeneratorSpec) -> None:
+    def __init__(self, spec: GeneratorSpec, host: Host = NOBODY) -> None:
         self._size = spec.size
         self._seed = spec.seed
         options = dict(spec.options)

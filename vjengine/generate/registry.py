@@ -6,9 +6,9 @@ import importlib
 from typing import cast
 
 from vjengine.errors import UsageError
-from vjengine.generate.base import Generator, GeneratorSpec, Option
+from vjengine.generate.base import NOBODY, Generator, GeneratorSpec, Host, Option
 
-# Name -> module and class; the class is called with the spec. To add a generator, add its row.
+# Name -> module and class; the class is called with the spec and its host. To add a generator, add its row.
 _BUILT_IN: dict[str, tuple[str, str]] = {
     "procedural": ("vjengine.generate.procedural", "ProceduralGenerator"),
     "still": ("vjengine.generate.still", "StillGenerator"),
@@ -30,8 +30,12 @@ def require_generator(name: str) -> None:
         raise UsageError(f"there is no generator {name!r}; choose one of: {', '.join(generator_names())}")
 
 
-def create_generator(spec: GeneratorSpec) -> Generator:
+def create_generator(spec: GeneratorSpec, host: Host = NOBODY) -> Generator:
     """Load and build the generator ``spec`` names, in this process.
+
+    Args:
+        spec: what to build.
+        host: told of progress while it loads, and of its state later.
 
     Raises:
         UsageError: if there is no generator of that name, or an option is not one of its own.
@@ -41,7 +45,7 @@ def create_generator(spec: GeneratorSpec) -> Generator:
     require_generator(spec.name)
     module, attribute = _BUILT_IN[spec.name]
     factory = getattr(importlib.import_module(module), attribute)
-    return cast(Generator, factory(spec))
+    return cast(Generator, factory(spec, host))
 
 
 def parse_generator(text: str) -> tuple[str, dict[str, Option]]:

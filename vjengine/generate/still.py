@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vjengine.core.frame import Pixels
 from vjengine.core.generation import GeneratorParams
 from vjengine.errors import GeneratorError
-from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.base import NOBODY, GeneratorSpec, Host
 from vjengine.generate.registry import number_options
 
 _OPTIONS = {"delay": 0.0, "fail_after": 0.0, "hang_after": 0.0}
@@ -40,7 +40,7 @@ class StillGenerator:
 
     name = "still"
 
-    def __init__(self, spec: GeneratorSpec) -> None:
+    def __init__(self, spec: GeneratorSpec, host: Host = NOBODY) -> None:
         options = number_options(spec, _OPTIONS)
         self._delay = options["delay"]
         self._fail_after = int(options["fail_after"])
