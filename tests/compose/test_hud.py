@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vjengine.compose.hud import PAGES, Hud, HudData
-from vjengine.compose.hud_controls import MacroPanel, ParamPanel, chip_order, macro_word
+from vjengine.compose.hud_controls import HintLine, MacroPanel, ParamPanel, chip_order, macro_word
 from vjengine.compose.hud_layout import HudLayout, Rect
 from vjengine.compose.hud_panels import AlertPanel, AudioPanel, OutputPanel, TempoPanel, decibels, duration
 from vjengine.core.clock import FrameTime
@@ -377,6 +377,20 @@ def test_endless_and_foreign_names_fit(draw, size):
     assert (cut(image, layout.centre) == GREY).all()
     gap = Rect(layout.left.right, layout.left.y, layout.style.gap, layout.left.h)
     assert (cut(image, gap) == GREY).all()
+
+
+def test_the_prompt_is_read_beside_the_look_and_never_pushes_out_of_its_line(draw):
+    without = draw(data())
+    line = panel(draw.hud, HintLine)
+    plain = cut(without, line.rect)
+    for prompt in ("a red fox", "x" * 5000):
+        shown = draw(replace(data(time=30.0), prompt=prompt))
+        assert (cut(shown, line.rect) != plain).any()
+        left = line.rect.x + 0.85 * line.rect.w
+        assert (
+            cut(shown, Rect(left, line.rect.y, 0.14 * line.rect.w, line.rect.h))
+            == cut(without, Rect(left, line.rect.y, 0.14 * line.rect.w, line.rect.h))
+        ).all()
 
 
 @pytest.mark.parametrize("count", [0, 1, 40, 300])

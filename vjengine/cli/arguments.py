@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vjengine.engine.options import PictureOptions, parse_size
+from vjengine.engine.options import DiffusionOptions, PictureOptions, parse_size
 from vjengine.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
         "--generator",
         default="procedural",
         metavar="NAME",
-        help="what draws: procedural, or still (a test card); options as still:delay=1.0",
+        help="what draws: procedural, turbo (diffusion), or still (a test card); options as still:delay=1.0",
     )
     group.add_argument("--size", default=size, metavar="WxH", help=f"programme size (default: {size})")
     group.add_argument("--generator-size", metavar="WxH", help="size of the generator's own frames")
@@ -40,6 +40,28 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
     group.add_argument("--presets", type=Path, metavar="DIR", help="folder of looks (default: the bundled ones)")
     group.add_argument("--macros", type=Path, metavar="DIR", help="folder of macros (default: the bundled ones)")
     group.add_argument("--shaders", type=Path, metavar="DIR", help="folder of shaders (default: the bundled ones)")
+    dream = parser.add_argument_group("diffusion (--generator turbo; see `vjengine models`, `vjengine engine`)")
+    dream.add_argument("--prompt", metavar="TEXT", default="", help="what to dream of until the look changes")
+    dream.add_argument("--negative", metavar="TEXT", help="what to keep away from, with models that take guidance")
+    dream.add_argument(
+        "--model",
+        metavar="NAME",
+        help="sd-turbo, sdxl-turbo, sd15-lcm, a diffusers folder, a .safetensors file, owner/name, or random:tiny "
+        "(a rehearsal that needs no download)",
+    )
+    dream.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="LoRA to load; repeatable; its weight moves live as turbo.lora1, turbo.lora2 ...",
+    )
+    dream.add_argument(
+        "--init", metavar="SOURCE", help="camera, camera:NAME, a video or an image; turbo.init brings it in"
+    )
+    dream.add_argument(
+        "--rung", metavar="NAME", help="run the networks so: eager, graph, onnx, openvino, tensorrt (default: the best)"
+    )
 
 
 def picture_options(args: argparse.Namespace) -> PictureOptions:
@@ -62,6 +84,9 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
         generator_size=parse_size(args.generator_size) if args.generator_size else None,
         generator_fps=number("--generator-fps", args.generator_fps, 0.1, 240) if args.generator_fps else None,
         seed=args.seed,
+        prompt=args.prompt,
+        negative=args.negative,
+        diffusion=DiffusionOptions(model=args.model, loras=tuple(args.lora), init=args.init, rung=args.rung),
         **settings,
     )
 

@@ -215,14 +215,14 @@ class ParamPanel:
 
 
 class HintLine:
-    """The look's name and place in the list, and the keys worth knowing."""
+    """The look's name and place in the list, the prompt if there is one, and the keys worth knowing."""
 
     def __init__(self, style: Style, rect: Rect) -> None:
         self.style, self.rect = style, rect
 
     def words(self, data: HudData) -> Hashable:
-        """The look and the hints."""
-        return data.control.look.name, data.look_names, data.hints
+        """The look, the prompt and the hints."""
+        return data.control.look.name, data.look_names, data.prompt, data.hints
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
         """Write the line."""
@@ -236,6 +236,10 @@ class HintLine:
         if name in data.look_names:
             place = f"{data.look_names.index(name) + 1}/{len(data.look_names)}"
             x += front.text(x, base, place, "small", DIM) + style.gap
+        if data.prompt:
+            x += style.gap + front.text(
+                x + style.gap, base, atlas.fit(data.prompt, "small", 0.45 * rect.w), "small", TEXT
+            )
         for key, meaning in reversed(data.hints):
             width = atlas.width(key, "small") + atlas.width(meaning, "small") + style.gap // 2
             if right - width < x + 2 * style.gap:

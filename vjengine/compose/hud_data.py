@@ -29,6 +29,7 @@ class HudData:
         recording: file and length of the running recording; empty while off.
         dropped_events: events lost to a full queue.
         shader_errors: one line a shader that does not compile.
+        prompt: what the generator is told to show, in words; empty for one that reads none.
         look_names: all looks, in the order of the look keys.
         cpu_percent: load of this process, 100 = one core; below 0 while unknown.
         memory_mb: memory of this process, MB; 0 while unknown.
@@ -52,6 +53,7 @@ class HudData:
     recording: str = ""
     dropped_events: int = 0
     shader_errors: tuple[str, ...] = ()
+    prompt: str = ""
     look_names: tuple[str, ...] = ()
     cpu_percent: float = -1.0
     memory_mb: float = 0.0

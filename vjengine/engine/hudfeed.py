@@ -76,6 +76,7 @@ class HudFeed:
             recording=engine.recording.words,
             dropped_events=engine.events.dropped,
             shader_errors=tuple(str(error) for error in engine.session.compositor.errors),
+            prompt=engine.session.prompt if engine.generator.spec.name == "turbo" else "",
             look_names=tuple(engine.show.looks),
             cpu_percent=self._cpu,
             memory_mb=self._memory,

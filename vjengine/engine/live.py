@@ -28,7 +28,7 @@ from vjengine.engine.options import LiveOptions
 from vjengine.engine.quality import BY_CPU, Governor, Lead
 from vjengine.engine.recording import Recording
 from vjengine.engine.session import Session
-from vjengine.engine.setup import build_compositor, generator_spec, load_show, shader_dir, software
+from vjengine.engine.setup import build_compositor, generator_spec, load_show, opening, shader_dir, software
 from vjengine.engine.stage import Stage
 from vjengine.engine.stats import RunStats, write_json
 from vjengine.generate.supervisor import GeneratorProcess
@@ -155,6 +155,8 @@ class LiveEngine:
         compositor.scale = self.governor.scale
         stack.callback(compositor.release)
         self.session = Session(self.show, self.options.picture.look, self.generator, compositor)
+        for event in opening(self.options.picture):
+            self.events.put(event)
 
     def _build_hands(self, stack: contextlib.ExitStack) -> None:
         control = self.session.control

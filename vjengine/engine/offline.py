@@ -21,7 +21,7 @@ from vjengine.core.exchange import EventQueue
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
 from vjengine.engine.options import SHOW_HOP, RenderOptions
 from vjengine.engine.session import InlineFrames, Session
-from vjengine.engine.setup import build_compositor, generator_spec, load_show
+from vjengine.engine.setup import build_compositor, generator_spec, load_show, opening
 from vjengine.engine.stats import write_json
 from vjengine.errors import UsageError
 from vjengine.generate.registry import create_generator
@@ -118,6 +118,8 @@ class OfflineEngine:
             generator = create_generator(generator_spec(picture, show))
             stack.callback(generator.close)
             every = options.generator_every or max(1, round(float(fps) / (picture.generator_fps or float(fps))))
+            for event in opening(picture):
+                self.events.put(event)
             session = Session(show, picture.look, InlineFrames(generator, every), compositor)
             recorder = Recorder(
                 options.output, picture.size, fps, self.events, sample_rate=settings.sample_rate, realtime=False

@@ -50,6 +50,28 @@ def parse_address(text: str) -> Address:
 
 
 @dataclass(frozen=True, slots=True)
+class DiffusionOptions:
+    """What the turbo generator is asked for; ``None`` and empty leave it to the generator.
+
+    Attributes:
+        model: model by name, folder, file or hub id.
+        loras: LoRA files or hub ids, the first one moved by ``turbo.lora1``.
+        init: camera, video or image that ``turbo.init`` brings in.
+        rung: how the networks run: eager, graph, onnx, openvino or tensorrt.
+    """
+
+    model: str | None = None
+    loras: tuple[str, ...] = ()
+    init: str | None = None
+    rung: str | None = None
+
+    def settings(self) -> dict[str, float | str]:
+        """Return them as the generator's options."""
+        named = {"model": self.model, "lora": "|".join(self.loras), "init": self.init, "rung": self.rung}
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
 class PictureOptions:
     """Size, pace and look of the picture.
 
@@ -61,6 +83,9 @@ class PictureOptions:
         generator_size: size of the generator's frames, px; ``None`` chooses one for the programme.
         generator_fps: most frames a second the generator is asked for; ``None`` leaves it to the driver.
         seed: seed of everything random.
+        prompt: prompt to start with, instead of the look's; a change of look ends it.
+        negative: negative prompt, instead of every look's; ``None`` keeps theirs.
+        diffusion: what only the turbo generator knows.
         presets, macros, shaders: folders; ``None`` means the bundled ones.
     """
 
@@ -71,6 +96,9 @@ class PictureOptions:
     generator_size: tuple[int, int] | None = None
     generator_fps: float | None = None
     seed: int = 1
+    prompt: str = ""
+    negative: str | None = None
+    diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
     presets: Path | None = None
     macros: Path | None = None
     shaders: Path | None = None

@@ -72,6 +72,7 @@ class Session:
         show: macros and looks in force; may be replaced between frames.
         state: the control state of the last frame.
         control: the same, for readers in other threads.
+        prompt: what the generator was last told to show, in words.
     """
 
     def __init__(self, show: Show, look: str, frames: FrameSource, compositor: Compositor) -> None:
@@ -81,6 +82,7 @@ class Session:
         self.state = initial_state(show, look)
         self.control: Latest[ControlState] = Latest(self.state)
         self.frame: Frame | None = None
+        self.prompt = ""
         self._sequence = 0
 
     def control_step(self, events: Iterable[Event], features: AudioFeatures, time: FrameTime) -> ControlState:
@@ -92,7 +94,9 @@ class Session:
     def generate_step(self, state: ControlState) -> Frame | None:
         """Tell the generator what is wanted; return the newest frame there is."""
         self._sequence += 1
-        self.frames.submit(generator_params(state, self._sequence, self.show))
+        params = generator_params(state, self._sequence, self.show)
+        self.prompt = " + ".join(text for text, weight in params.prompts if weight >= 0.5)
+        self.frames.submit(params)
         self.frame = self.frames.latest()
         return self.frame
 

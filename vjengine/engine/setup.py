@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vjengine.compose.compositor import Compositor
 from vjengine.compose.context import offscreen_context
 from vjengine.config import load_looks, load_macros
-from vjengine.core.events import StatusChanged
+from vjengine.core.events import Event, PromptSubmitted, StatusChanged
 from vjengine.core.exchange import EventQueue
 from vjengine.core.looks import Look
 from vjengine.core.show import Show
@@ -16,6 +17,7 @@ from vjengine.engine.options import PictureOptions
 from vjengine.errors import UsageError
 from vjengine.generate.base import GeneratorSpec
 from vjengine.generate.registry import parse_generator
+from vjengine.generate.turbo.plan import nearest_size
 from vjengine.resources import resource_dir
 
 if TYPE_CHECKING:
@@ -52,7 +54,14 @@ def load_show(options: PictureOptions, events: EventQueue | None = None) -> Show
         looks = {"default": Look()}
     if options.look not in looks:
         raise UsageError(f"there is no look {options.look!r}; there are: {', '.join(looks)}")
+    if options.negative is not None:
+        looks = {name: replace(look, negative=options.negative) for name, look in looks.items()}
     return Show(macros, looks)
+
+
+def opening(options: PictureOptions) -> list[Event]:
+    """Return what happens before the first frame: the prompt of the command line, if there is one."""
+    return [PromptSubmitted(source="command line", text=options.prompt)] if options.prompt else []
 
 
 def software(ctx: moderngl.Context) -> bool:
@@ -75,8 +84,20 @@ def drawn_by_cpu() -> bool:
 
 
 def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False) -> GeneratorSpec:
-    """Return what the generator is built from; ``by_cpu`` halves its default size, since one processor does it all."""
+    """Return what the generator is built from; ``by_cpu`` makes its default size smaller: one processor does it all.
+
+    Raises:
+        UsageError: if there is no such generator, or it is told what only the turbo generator knows.
+    """
     name, settings = parse_generator(options.generator)
+    asked = options.diffusion.settings()
+    if name == "turbo":
+        # Half the programme's width, as every picture is dreamt and not only drawn.
+        size = options.generator_size or nearest_size(options.frames_size(320 if by_cpu else 768))
+        return GeneratorSpec(name, size, options.seed, {**settings, **asked})
+    if asked:
+        flags = ", ".join(f"--{name}" for name in asked)
+        raise UsageError(f"{flags} mean nothing to the generator {name!r}; add --generator turbo")
     if name == "procedural":
         # What is named here is compiled before the first frame, not during it.
         settings.setdefault("family", show.bases[options.look].choice("gen.family"))
