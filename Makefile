@@ -3,6 +3,9 @@
 # Both do all the set-up: system parts (as root on Debian; otherwise they print the line to paste) and a venv here.
 
 PYTHON ?= python3
+# The diffusion tests run on the CPU. Left to itself, pip would take the newest torch; elsewhere than Linux, and with
+# the makers' CPU index, this is a small download: make test TORCH="torch --index-url ..." takes another one.
+TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -46,6 +49,7 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing vjengine and its test tools into $(VENV) ..."
+	$(PIP) install -q $(TORCH)
 	$(PIP) install -q -e '.[dev]'
 	@touch $@ $(VENV)/.run
 

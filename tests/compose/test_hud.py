@@ -335,6 +335,9 @@ def test_moved_parameters_hand_first_then_music_and_macros():
     shown = data(look=look, targets={"grade.hue": 0.2, "grain.amount": 0.5})
     assert params.moved(shown) == ["grade.hue", "grain.amount", "gen.speed"]
     assert params.moved(data()) == []
+    dream = data(look=Look("dream", modulations=(Modulation("turbo.strength", "bass.hit", 0.2),)))
+    assert params.moved(dream) == []
+    assert params.moved(replace(dream, generator="turbo")) == ["turbo.strength"]
 
 
 def test_a_parameter_meter_runs_from_zero_to_its_value(draw):

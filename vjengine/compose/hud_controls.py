@@ -176,6 +176,8 @@ class ParamPanel:
         for name, state in control.macros.items():
             if state.envelope > 0.0 and name in book:
                 wired.update(effect.param for effect in book[name].effects)
+        if not data.generator.startswith("turbo"):
+            wired = {name for name in wired if not name.startswith("turbo.")}  # they move nothing that is seen
         return hand + [row.name for row in PARAMS if row.name in wired and row.name not in hand]
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
