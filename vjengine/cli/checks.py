@@ -68,11 +68,17 @@ LIBRARIES: tuple[Library, ...] = (
 """Libraries that a plain installation brings."""
 
 EXTRAS: tuple[Library, ...] = (
-    Library("torch", "torch", "diffusion generators", "about 3 GB with CUDA; the makers' CPU build has 200 MB",
+    Library("torch", "torch", "diffusion (--generator turbo)", "about 3 GB with CUDA; the makers' CPU build has 200 MB",
             install="pip install torch"),
-    Library("diffusers", "diffusers", "diffusion models, beside torch", "25 MB",
-            install="pip install diffusers transformers accelerate safetensors"),
-    Library("tensorrt_rtx", "tensorrt-rtx", "fast diffusion on GeForce RTX cards", "95 MB"),
+    Library("diffusers", "diffusers", "diffusion models, beside torch", "60 MB", install="pip install 'vjengine[turbo]'"),
+    Library("cv2", "opencv-python-headless", "motion between two pictures of a slow generator", "55 MB",
+            install="pip install 'vjengine[turbo]'"),
+    Library("openvino", "openvino", "fast diffusion on processors: some five times PyTorch", "45 MB",
+            install="pip install 'vjengine[openvino]'"),
+    Library("onnxruntime", "onnxruntime", "diffusion wherever ONNX Runtime runs", "20 MB",
+            install="pip install 'vjengine[onnx]'"),
+    Library("tensorrt_rtx", "tensorrt-rtx", "fast diffusion on GeForce RTX cards", "95 MB",
+            install="pip install 'vjengine[tensorrt-rtx]'"),
     Library("tensorrt", "tensorrt", "fast diffusion on data-centre cards", "about 4 GB"),
     Library("aalink", "aalink", "tempo shared over Ableton Link", "1 MB"),
     Library("cyndilib", "cyndilib", "video over NDI (proprietary runtime)", "16 MB"),
