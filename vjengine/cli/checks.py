@@ -70,7 +70,8 @@ LIBRARIES: tuple[Library, ...] = (
 EXTRAS: tuple[Library, ...] = (
     Library("torch", "torch", "diffusion (--generator turbo)", "about 3 GB with CUDA; the makers' CPU build has 200 MB",
             install="pip install torch"),
-    Library("diffusers", "diffusers", "diffusion models, beside torch", "60 MB", install="pip install 'vjengine[turbo]'"),
+    Library("diffusers", "diffusers", "diffusion models, beside torch", "60 MB",
+            install="pip install 'vjengine[turbo]'"),
     Library("cv2", "opencv-python-headless", "motion between two pictures of a slow generator", "55 MB",
             install="pip install 'vjengine[turbo]'"),
     Library("openvino", "openvino", "fast diffusion on processors: some five times PyTorch", "45 MB",
