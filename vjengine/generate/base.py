@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,9 @@ class Host(Protocol):
     def alive(self, doing: str = "", fraction: float = -1.0) -> None:
         """Say that slow work (loading, building) goes on, so that silence is not taken for a hang.
 
+        While a generator is being made, any thread may say so. Later only the thread that draws is believed: work in
+        the background tells nothing about the picture, and reports itself with :meth:`say`.
+
         Args:
             doing: what is being done, in a few words for the HUD; empty leaves the last words.
             fraction: how far it is, 0-1; negative if nobody knows.
@@ -67,6 +70,7 @@ class Host(Protocol):
 
         Args:
             component: short stable name: ``"engine"`` (the acceleration), ``"memory"``, ``"prompt"``, ``"init"`` ...
+                ``"generator"`` and ``"loading"`` belong to whoever watches the generator.
             level: ``"ok"`` takes the component's line off the HUD.
             message: one line.
         """
@@ -106,6 +110,55 @@ class Generator(Protocol):
 
     def close(self) -> None:
         """Give back all resources; a second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A generator whose next picture grows out of the last: after a restart it is given that one back."""
+
+    def resume(self, pixels: Pixels) -> None:
+        """Go on from ``pixels``, ``(H, W, 4)`` uint8, read-only, as if this generator had drawn them last.
+
+        Called at most once, before the first picture. The array stays as it is: it may be kept.
+        """
+        ...
+
+
+class Ticket(Protocol):
+    """A picture on its way into shared memory."""
+
+    def ready(self) -> bool:
+        """True once the picture is there whole; never waits."""
+        ...
+
+    def wait(self) -> None:
+        """Wait until the picture is there whole.
+
+        Raises:
+            GeneratorError: if it will never be.
+        """
+        ...
+
+
+@runtime_checkable
+class Direct(Protocol):
+    """A generator that hands its picture over by itself: the next is begun while the last one still travels.
+
+    It also keeps :class:`Generator`, for whoever calls it in place. At most two tickets are open at a time, and they
+    are waited for in the order in which they were given.
+    """
+
+    def begin(self, params: GeneratorParams, into: Pixels) -> Ticket:
+        """Begin the picture for ``params`` and return at once if the device allows it.
+
+        Args:
+            params: what to draw.
+            into: ``(H, W, 4)`` uint8, where the whole picture goes, written until the ticket is ready and not after.
+
+        Raises:
+            GeneratorError: if the picture cannot be made.
+        """
         ...
 
 

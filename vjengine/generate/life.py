@@ -18,8 +18,9 @@ from vjengine.core.clock import LiveClock
 from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
 from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.host import NEWS, Failure, LogLine, Remark
 from vjengine.generate.transport import Link
-from vjengine.generate.worker import NEWS, Assignment, Failure, run_worker
+from vjengine.generate.worker import Assignment, run_worker
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class WorkerLife:
         first_sequence: number of its first frame.
         fps_cap: most frames a second.
         params: what it draws first, if anything is known yet.
+        last: the last good frame of the life before; a generator whose pictures grow out of each other goes on from it.
 
     Raises:
         GeneratorError: if there is no shared memory for it.
@@ -42,14 +44,22 @@ class WorkerLife:
     """
 
     def __init__(
-        self, spec: GeneratorSpec, clock: LiveClock, first_sequence: int, fps_cap: float, params: GeneratorParams | None
+        self,
+        spec: GeneratorSpec,
+        clock: LiveClock,
+        first_sequence: int,
+        fps_cap: float,
+        params: GeneratorParams | None,
+        last: Frame | None = None,
     ) -> None:
         self._name = spec.name
-        self._version = 0
         self.born = clock.now()
         self.frames = 0
         self.failure: Failure | None = None
+        self.remarks: list[Remark] = []
+        """What it said since somebody last emptied this list."""
         self.link = Link.create(spec.size)
+        self._version = self.link.leave(last) if last is not None and last.size == spec.size else 0
         if params is not None:
             self.link.write_params(params)
         context = multiprocessing.get_context("spawn")
@@ -91,14 +101,24 @@ class WorkerLife:
             return None
 
     def listen(self) -> None:
-        """Take in everything the worker has said; a failure stays in :attr:`failure`."""
+        """Take in everything the worker has said: its log lines, :attr:`remarks`, a :attr:`failure`."""
         try:
             while self.control.poll(0):
                 said = self.control.recv_bytes()
                 if said != NEWS:
-                    self.failure = pickle.loads(said)
+                    self._hear(pickle.loads(said))
         except (EOFError, OSError):
             return  # its end is closed: the sentinel tells the rest
+
+    def _hear(self, said: Failure | tuple[Remark | LogLine, ...]) -> None:
+        if isinstance(said, Failure):
+            self.failure = said
+            return
+        for word in said:
+            if isinstance(word, Remark):
+                self.remarks.append(word)
+            else:
+                logging.getLogger(word.logger).log(word.level, "%s", word.text)
 
     def take_frame(self) -> tuple[Frame, float] | None:
         """Return the newest frame and the s it took, if it is newer than the last one taken."""

@@ -1,8 +1,9 @@
 """The null generator: a calm test card. It needs nothing but numpy and rehearses faults on request.
 
 ``vjengine live --generator still`` shows whether size, orientation, colours and cross-fades come out right before
-anything heavy is loaded. ``still:delay=1`` is a generator at 1 s a frame, ``still:fail_after=100`` one that raises,
-``still:hang_after=100`` one that never returns: a rehearsal of the bad night.
+anything heavy is loaded. ``still:delay=1`` is a generator at 1 s a frame, ``still:load=60`` one that takes a minute to
+load, ``still:fail_after=100`` one that raises, ``still:hang_after=100`` one that never returns: a rehearsal of the bad
+night.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from vjengine.errors import GeneratorError
 from vjengine.generate.base import NOBODY, GeneratorSpec, Host
 from vjengine.generate.registry import number_options
 
-_OPTIONS = {"delay": 0.0, "fail_after": 0.0, "hang_after": 0.0}
+_OPTIONS = {"load": 0.0, "delay": 0.0, "fail_after": 0.0, "hang_after": 0.0}
+_LOAD_STEP = 0.1  # s
 _SHADES = 224
 _LINE, _DIM_LINE = 254, 253
 
@@ -30,6 +32,7 @@ class StillGenerator:
     one table look-up a pixel.
 
     Options (all numbers):
+        load: s that loading takes; it reports how far it is.
         delay: s that every frame takes at least.
         fail_after: frames after which ``generate`` raises; 0 for never.
         hang_after: frames after which ``generate`` does not return; 0 for never.
@@ -48,6 +51,10 @@ class StillGenerator:
         self._seed = spec.seed
         self._made = 0
         self._wait = threading.Event()
+        steps = int(options["load"] / _LOAD_STEP)
+        for step in range(steps):
+            host.alive("rehearsing a slow load", step / steps)
+            self._wait.wait(_LOAD_STEP)
         self._card = _card(*spec.size)
         self._pixels = np.empty((*self._card.shape, 4), dtype=np.uint8)
 

@@ -23,7 +23,9 @@ from vjengine.core.generation import GeneratorParams
 from vjengine.core.metrics import Rate, Ring
 from vjengine.errors import GeneratorError
 from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.host import Level
 from vjengine.generate.life import WorkerLife
+from vjengine.generate.recovery import Recovery
 from vjengine.generate.registry import require_generator
 from vjengine.generate.transport import GENERATING, LOADING
 
@@ -31,13 +33,9 @@ log = logging.getLogger(__name__)
 
 State = Literal["starting", "running", "stalled", "restarting", "stopped"]
 
-BACK_OFF = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
-"""s before the first, second … restart in a row."""
-
 HEALTHY_AFTER = 30.0
 """s of frames after which the next failure counts as the first again."""
 
-_ERROR_FROM = 4  # failures in a row from which the HUD shows an error, not a warning
 _LOOK = 0.1  # s between looks at the heartbeat
 _STARVED = 10  # times the limit that a worker without processor time is waited for
 _GRACE = 0.3  # s a worker gets to close its generator by itself
@@ -49,14 +47,17 @@ class GeneratorProcess:
     Args:
         spec: the generator, its size, seed and options.
         clock: the session clock.
-        events: where :class:`~vjengine.core.events.StatusChanged` of ``"generator"`` goes.
+        events: where :class:`~vjengine.core.events.StatusChanged` of ``"generator"`` goes, and of the components that
+            the generator itself speaks of; these are cleared when its process ends.
         fps_cap: most frames a second; a faster generator waits, so that it leaves the processor to the compositor.
         stall_timeout: s without a heartbeat after which the worker is killed; six times its usual frame time
             if that is longer, so a slow generator is not taken for a dead one.
-        ready_timeout: s that loading and the first frame may take.
+        ready_timeout: s that loading and the first frame may take without a sign of life; a generator that reports
+            its progress may take as long as it needs.
+        fallback: what plays, for the rest of the session, after three failures in a row or one that is for good.
 
     Raises:
-        UsageError: if there is no such generator.
+        UsageError: if there is no such generator or fallback.
         GeneratorError: if ``fps_cap`` or a timeout is not above 0.
     """
 
@@ -69,8 +70,10 @@ class GeneratorProcess:
         fps_cap: float = 30.0,
         stall_timeout: float = 3.0,
         ready_timeout: float = 30.0,
+        fallback: GeneratorSpec | None = None,
     ) -> None:
-        require_generator(spec.name)
+        for each in (spec, fallback or spec):
+            require_generator(each.name)
         if not min(fps_cap, stall_timeout, ready_timeout) > 0:
             raise GeneratorError("fps_cap, stall_timeout and ready_timeout of a generator must be above 0")
         self.spec = spec
@@ -91,7 +94,8 @@ class GeneratorProcess:
         self._rate = Rate(30)
         self._durations = Ring(15)
         self._sequence = 0
-        self._failures = 0
+        self._recovery = Recovery(spec, fallback)
+        self._components: dict[str, Level] = {}
         self._effort: tuple[float, tuple[bool, float] | None] | None = None
         self._stopping = threading.Event()
         self._wake_reader, self._wake_writer = multiprocessing.Pipe(duplex=False)
@@ -144,6 +148,11 @@ class GeneratorProcess:
         return self._frame.read()
 
     @property
+    def running(self) -> str:
+        """Name of the generator that plays or is being started: the one asked for, or the fallback."""
+        return self._recovery.spec.name
+
+    @property
     def pid(self) -> int | None:
         """Id of the running process, or None between lives."""
         life = self._life
@@ -177,22 +186,32 @@ class GeneratorProcess:
             if self._stopping.is_set():
                 return
             self.error = reason
-            self._failures += 1
-            if permanent:
-                self._say("error", reason)
-                log.error("generator %s cannot run: %s", self.spec.name, reason)
+            before = self.running
+            verdict = self._recovery.failed(reason, permanent)
+            self._say(verdict.level, verdict.message)
+            if verdict.delay < 0:
+                log.error("generator %s cannot run: %s", before, reason)
                 return
-            delay = BACK_OFF[min(self._failures, len(BACK_OFF)) - 1]
             self.state = "restarting"
             self.restarts += 1
-            self._say("error" if self._failures >= _ERROR_FROM else "warn", f"restarting: {reason}")
-            log.warning("generator %s: %s; restarting in %.2f s", self.spec.name, reason, delay)
-            self._stopping.wait(delay)
+            if self.running != before:
+                self._durations = Ring(15)  # the other one's pace says nothing about this one's
+                log.error("generator: %s", verdict.message)
+            else:
+                log.warning("generator %s: %s; restarting in %.2f s", before, reason, verdict.delay)
+            self._stopping.wait(verdict.delay)
 
     def _one_life(self) -> tuple[str, bool]:
         """Run one worker to its end; return why it ended and whether that is for good."""
         try:
-            life = WorkerLife(self.spec, self._clock, self._sequence + 1, self._fps_cap, self._params.read())
+            life = WorkerLife(
+                self._recovery.spec,
+                self._clock,
+                self._sequence + 1,
+                self._fps_cap,
+                self._params.read(),
+                self._frame.read(),
+            )
         except (OSError, ValueError, GeneratorError) as error:
             return f"no worker process: {error}", False
         with self._swap:
@@ -209,6 +228,7 @@ class GeneratorProcess:
             with self._swap:
                 self._life = None
             how = life.end(grace)
+            self._silence()
         if life.failure is not None and life.failure.text != self.error:  # the same again is only counted
             log.warning("the generator's own account:\n%s", life.failure.trace)
         return reason or how, life.failure is not None and life.failure.permanent
@@ -225,11 +245,12 @@ class GeneratorProcess:
                 awake_since = now  # it was we who slept (a suspended machine): the worker gets a fresh start
             looked = now
             life.listen()
+            self._pass_on(life)
             if self._take_frame(life) and life.frames == 1:
                 first_frame_at = now
                 self._flowing()
             if life.frames and now - first_frame_at > HEALTHY_AFTER:
-                self._failures = 0
+                self._recovery.healthy()
             if life.sentinel in ready:
                 return ""
             if life.failure is not None:
@@ -253,7 +274,21 @@ class GeneratorProcess:
 
     def _flowing(self) -> None:
         self.state = "running"
-        self._say("ok", "")
+        self._say("error" if self._recovery.apology else "ok", self._recovery.apology)
+
+    def _pass_on(self, life: WorkerLife) -> None:
+        """Tell the performer what the worker says of its parts."""
+        for remark in life.remarks:
+            self._components[remark.component] = remark.level
+            self._say(remark.level, remark.message, remark.component)
+        life.remarks.clear()
+
+    def _silence(self) -> None:
+        """Take the words of a worker that is no more off the HUD."""
+        for component, level in self._components.items():
+            if level != "ok":
+                self._say("ok", "", component)
+        self._components.clear()
 
     def _check_pulse(self, life: WorkerLife, now: float, awake_since: float) -> str:
         """Return what is wrong if the worker must be taken for dead, else "". Marks it stalled half-way there."""
@@ -286,9 +321,7 @@ class GeneratorProcess:
         after = life.effort()
         return before is not None and after is not None and after[0] and after[1] - before[1] < 0.5 * (now - since)
 
-    def _say(self, level: Literal["ok", "warn", "error"], message: str) -> None:
+    def _say(self, level: Level, message: str, component: str = "generator") -> None:
         self._events.put(
-            StatusChanged(
-                time=self._clock.now(), source="generator", component="generator", level=level, message=message
-            )
+            StatusChanged(time=self._clock.now(), source="generator", component=component, level=level, message=message)
         )

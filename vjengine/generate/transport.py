@@ -11,6 +11,7 @@ stores in order by itself; ARM does not, so :func:`_fence` stands wherever the l
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import secrets
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vjengine.core.frame import Frame, Pixels, frozen_pixels
+from vjengine.core.frame import Flow, Frame, Pixels, flow_shape, frozen_pixels
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import ParamValues
 from vjengine.errors import GeneratorError
@@ -40,11 +41,12 @@ LOADING, IDLE, GENERATING = 0, 1, 2
 
 PARAM_BYTES = 64 * 1024
 PARAM_SLOTS = 3
-FRAME_SLOTS = 3
+FRAME_SLOTS = 4
+"""One that is read, one that is newest, and two that a writer may have in hand: one travelling, one being drawn."""
 
 _LINE = 64  # bytes: one cache line, so that the two sides' words never share one
 _RETRIES = 4
-_META = struct.Struct("<qqddd")  # sequence, params_sequence, made_for, ready, seconds
+_META = struct.Struct("<qqdddq")  # sequence, params_sequence, made_for, ready, seconds, bytes of flow after the pixels
 _fence_lock = threading.Lock()
 
 
@@ -65,7 +67,8 @@ class NewestSlots:
 
     Args:
         memory: the shared bytes this exchange lives in, at least :meth:`size` of them, zeroed, 64-byte aligned.
-        slots: 3 let a reader finish in peace while the writer fills the next two.
+        slots: 3 let a reader finish in peace while the writer fills the next two; one more for each that is begun
+            ahead.
         capacity: largest value in bytes.
     """
 
@@ -95,15 +98,24 @@ class NewestSlots:
         """Number of the newest complete value; 0 before the first."""
         return int(self._newest[0])
 
-    def begin(self) -> Bytes:
-        """Lock the next slot and return its body, to be filled; :meth:`publish` must follow."""
-        slot = (self.version + 1) % self._slots
+    def begin(self, ahead: int = 0) -> Bytes:
+        """Lock the next slot and return its body, to be filled; :meth:`publish` must follow.
+
+        Args:
+            ahead: how many slots that were begun before this one are yet to be published; they come first.
+
+        Raises:
+            ValueError: if that would lock the slot which readers are sent to.
+        """
+        if not 0 <= ahead < self._slots - 1:
+            raise ValueError(f"{ahead + 1} slots cannot be begun at once in an exchange of {self._slots}")
+        slot = (self.version + 1 + ahead) % self._slots
         self._head[slot][0] |= 1  # odd: being written, also if an earlier writer died half-way
         _fence()
         return self._body[slot]
 
     def publish(self, length: int) -> int:
-        """Unlock the slot that :meth:`begin` gave, make it the newest, and return its version."""
+        """Unlock the first slot that :meth:`begin` gave, make it the newest, and return its version."""
         version = self.version + 1
         head = self._head[version % self._slots]
         head[1] = version
@@ -153,9 +165,19 @@ class Segment:
     size: tuple[int, int]
 
     @property
-    def frame_bytes(self) -> int:
-        """Bytes of a frame's slot: its facts, then its pixels."""
+    def pixel_bytes(self) -> int:
+        """Bytes of a frame's facts and pixels."""
         return _LINE + self.size[0] * self.size[1] * 4
+
+    @property
+    def flow_bytes(self) -> int:
+        """Bytes of a flow field."""
+        return math.prod(flow_shape(self.size)) * 2
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame's slot: its facts, its pixels, and last, because not every frame has one, its flow."""
+        return self.pixel_bytes + self.flow_bytes
 
     @property
     def total(self) -> int:
@@ -253,13 +275,55 @@ class Link:
 
     # Frames: the worker writes, the engine reads.
 
-    def write_frame(self, pixels: Pixels, sequence: int, params: GeneratorParams, ready: float, seconds: float) -> None:
-        """Publish a finished picture, ``ready`` at that session time (s) after ``seconds`` of work."""
-        body = self._frames.begin()
-        _META.pack_into(body.data, 0, sequence, params.sequence, params.time, ready, seconds)
+    def place_frame(self, ahead: int = 0) -> Pixels:
+        """Return the place of the next picture, ``(H, W, 4)`` uint8, to be filled; :meth:`publish_frame` must follow.
+
+        Args:
+            ahead: how many placed before are yet to be published; they come first. At most 1.
+        """
         width, height = self.segment.size
-        np.copyto(body[_LINE:].reshape(height, width, 4), pixels)
-        self._frames.publish(self.segment.frame_bytes)
+        return self._frames.begin(ahead)[_LINE : self.segment.pixel_bytes].reshape(height, width, 4)
+
+    def publish_frame(
+        self, sequence: int, params: GeneratorParams, ready: float, seconds: float, flow: Flow | None = None
+    ) -> None:
+        """Publish the first picture placed, ``ready`` at that session time (s) after ``seconds`` of work.
+
+        Args:
+            sequence: number of the frame.
+            params: what it was drawn for.
+            ready: session time (s) at which the pixels were whole.
+            seconds: s of work.
+            flow: its flow field, of :func:`~vjengine.core.frame.flow_shape`, if there is one.
+        """
+        body = self._frames.begin()  # locked already: this only finds it again
+        length = self.segment.pixel_bytes
+        flow_bytes = 0
+        if flow is not None:
+            flow_bytes = self.segment.flow_bytes
+            shape = flow_shape(self.segment.size)
+            np.copyto(body[length : length + flow_bytes].view(np.float16).reshape(shape), flow)
+        _META.pack_into(body.data, 0, sequence, params.sequence, params.time, ready, seconds, flow_bytes)
+        self._frames.publish(length + flow_bytes)
+
+    def write_frame(
+        self,
+        pixels: Pixels,
+        sequence: int,
+        params: GeneratorParams,
+        ready: float,
+        seconds: float,
+        flow: Flow | None = None,
+    ) -> None:
+        """Copy a finished picture and publish it; for the rest see :meth:`publish_frame`."""
+        np.copyto(self.place_frame(), pixels)
+        self.publish_frame(sequence, params, ready, seconds, flow)
+
+    def leave(self, frame: Frame) -> int:
+        """Leave the picture of an earlier life for the next one, before its worker is born; return its version."""
+        facts = GeneratorParams(sequence=frame.params_sequence, time=frame.made_for)
+        self.write_frame(frame.pixels, frame.sequence, facts, frame.ready, 0.0)
+        return self._frames.version
 
     def read_frame(self, after: int, generator: str) -> tuple[int, Frame, float] | None:
         """Return ``(version, frame, seconds it took)`` newer than version ``after``, or None."""
@@ -267,10 +331,16 @@ class Link:
         if found is None:
             return None
         version, body = found
-        sequence, params_sequence, made_for, ready, seconds = _META.unpack_from(body.data, 0)
+        sequence, params_sequence, made_for, ready, seconds, flow_bytes = _META.unpack_from(body.data, 0)
         width, height = self.segment.size
-        pixels = frozen_pixels(body[_LINE:].reshape(height, width, 4))
-        return version, Frame(pixels, sequence, params_sequence, made_for, ready, generator), seconds
+        end = self.segment.pixel_bytes
+        pixels = frozen_pixels(body[_LINE:end].reshape(height, width, 4))
+        flow: Flow | None = None
+        if flow_bytes == self.segment.flow_bytes == len(body) - end:
+            flow = body[end:].view(np.float16).reshape(flow_shape(self.segment.size))
+            flow.flags.writeable = False
+        frame = Frame(pixels, sequence, params_sequence, made_for, ready, generator, flow=flow)
+        return version, frame, seconds
 
 
 # Pickling the value array as an array takes ten times as long as everything else: its bytes travel as they are.

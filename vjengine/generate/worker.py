@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -18,19 +19,16 @@ from multiprocessing.connection import Connection, wait
 
 from vjengine.core.clock import LiveClock
 from vjengine.errors import MissingDependency, UsageError
-from vjengine.generate.base import Generator, GeneratorSpec, checked_pixels
+from vjengine.generate.base import GeneratorSpec, Resumable
+from vjengine.generate.drawing import Easel
+from vjengine.generate.host import Failure, HostLog, PipeHost
 from vjengine.generate.registry import create_generator
-from vjengine.generate.transport import GENERATING, IDLE, LOADING, Link, Segment
-
-NEWS = b"frame"
-"""What the worker says after every frame; anything else it says is a pickled :class:`Failure`."""
+from vjengine.generate.transport import LOADING, Link, Segment
 
 NICENESS = 10
 """Gives a tenth of a contested core, on POSIX: enough to go on drawing when the machine is full, and little enough that
 the compositor hardly notices. Lower still, an idle class draws nothing at all on a full machine."""
 
-_POLL = 0.002  # s between looks for new parameters
-_NAP = 0.05  # s: longest wait without a heartbeat
 _TEXT, _TRACE = 400, 4000  # characters of an error that cross: one write to the pipe stays one piece
 
 
@@ -53,21 +51,6 @@ class Assignment:
     fps_cap: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A worker's last words.
-
-    Attributes:
-        text: the error in one line.
-        trace: its traceback, for the log.
-        permanent: True if trying again cannot help: a wrong option, a library that is not installed.
-    """
-
-    text: str
-    trace: str
-    permanent: bool
-
-
 def run_worker(assignment: Assignment, control: Connection) -> None:
     """Run a generator until told to stop, until the engine is gone, or until it fails.
 
@@ -81,67 +64,48 @@ def run_worker(assignment: Assignment, control: Connection) -> None:
         link = Link.attach(assignment.segment)
     except FileNotFoundError:
         return  # the engine gave up on this worker before it was born
+    clock = LiveClock(assignment.epoch)
+    link.beat(clock.now(), LOADING)
+    host = PipeHost(assignment.spec.name, link, clock, control)
+    _log_to_the_engine(host)
     try:
-        _draw(assignment, link, control)
+        _draw(assignment, link, clock, host, control)
     except (BrokenPipeError, ConnectionResetError):
         return  # the engine is gone
     except Exception as error:  # noqa: BLE001 - the process's outermost guard: whatever it was, the engine is told
-        _report(error, control)
-        # Not a return: a driver in a bad state can hang in its own clean-up.
-        os._exit(1)
-    link.close()
-
-
-def _draw(assignment: Assignment, link: Link, control: Connection) -> None:
-    clock = LiveClock(assignment.epoch)
-    link.beat(clock.now(), LOADING)
-    generator = create_generator(assignment.spec)
+        host.fail(_failure(error))
+        os._exit(1)  # not a return: a driver in a bad state can hang on its way out
     try:
-        _loop(generator, assignment, clock, link, control)
-    finally:
-        generator.close()
+        link.close()
+    except BufferError:
+        os._exit(0)  # a library still holds a view of the memory: it goes with the process
 
 
-def _loop(generator: Generator, assignment: Assignment, clock: LiveClock, link: Link, control: Connection) -> None:
-    interval = 1.0 / assignment.fps_cap
-    sequence = assignment.first_sequence
-    due = 0.0
-    version = 0
-    while True:
-        now = clock.now()
-        link.beat(now, IDLE)
-        if now < due:
-            if control.poll(min(due - now, _NAP)):
-                return
-            continue
-        found = link.read_params(version)
-        if found is None:
-            if control.poll(_POLL):
-                return
-            continue
-        version, params = found
-        link.beat(now, GENERATING)
-        pixels = checked_pixels(generator.generate(params), assignment.spec)
-        ready = clock.now()
-        link.write_frame(pixels, sequence, params, ready, ready - now)
-        control.send_bytes(NEWS)
-        sequence += 1
-        # On time: keep the beat exactly. Late by a frame or more: start a new beat instead of catching up.
-        due = (due if now - due < interval else now) + interval
-        if control.poll(0):
-            return
+def _draw(assignment: Assignment, link: Link, clock: LiveClock, host: PipeHost, control: Connection) -> None:
+    spec = assignment.spec
+    generator = create_generator(spec, host)
+    if isinstance(generator, Resumable):
+        last = link.read_frame(0, spec.name)
+        if last is not None:
+            generator.resume(last[1].pixels)
+    host.loaded()
+    Easel(generator, spec, link, clock, host, assignment.first_sequence, assignment.fps_cap).run(control.poll)
+    # Only after a good end: one that failed has words to say first, and may hang in its own clean-up.
+    generator.close()
 
 
-def _report(error: Exception, control: Connection) -> None:
+def _failure(error: Exception) -> Failure:
     text = str(error).strip() or type(error).__name__
     if not isinstance(error, (UsageError, MissingDependency)) and type(error).__module__ == "builtins":
         text = f"{type(error).__name__}: {text}"
     trace = "".join(traceback.format_exception(error))
-    failure = Failure(
-        " ".join(text.split())[:_TEXT], trace[-_TRACE:], isinstance(error, (UsageError, MissingDependency))
-    )
-    with contextlib.suppress(OSError):  # nobody may be left to be told
-        control.send(failure)
+    permanent = isinstance(error, (UsageError, MissingDependency))
+    return Failure(" ".join(text.split())[:_TEXT], trace[-_TRACE:], permanent)
+
+
+def _log_to_the_engine(host: PipeHost) -> None:
+    logging.getLogger().addHandler(HostLog(host))
+    logging.captureWarnings(True)
 
 
 def _leave_with_parent() -> None:
