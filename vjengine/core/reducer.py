@@ -20,6 +20,7 @@ from vjengine.core.mixing import GLIDE_SECONDS, modulate, music_amount, scaled_b
 from vjengine.core.modulation import audio_signals, beat_signals
 from vjengine.core.musical_time import fresh, musical_time
 from vjengine.core.params import PARAMS, ParamValues
+from vjengine.core.prompts import Pieces, parse_prompt, shares
 from vjengine.core.show import Show
 from vjengine.core.signals import AudioFeatures
 
@@ -140,15 +141,6 @@ def control_step(
 
 def generator_params(state: ControlState, sequence: int, show: Show) -> GeneratorParams:
     """Return what the generator is told for ``state``; ``sequence`` numbers the value, from 1."""
-    prompts: list[tuple[str, float]] = []
-    if state.prompt[0]:
-        prompts.append(state.prompt)
-    elif state.look.prompt:
-        prompts.append((state.look.prompt, 1.0))
-    for name, macro in state.macros.items():
-        words = show.macros[name].prompt
-        if words and macro.envelope > 0.0:
-            prompts.append((words, macro.envelope))
     music = music_amount(state.values)
     return GeneratorParams(
         sequence=sequence,
@@ -158,7 +150,7 @@ def generator_params(state: ControlState, sequence: int, show: Show) -> Generato
         turn=state.turn,
         reseed=state.reseed,
         cue=state.cue,
-        prompts=tuple(prompts),
+        prompts=_prompts(state, show),
         negative=state.look.negative,
         bands=scaled_bands(state.features.bands, music),
         hits=scaled_bands(state.features.hits, music),
@@ -167,6 +159,20 @@ def generator_params(state: ControlState, sequence: int, show: Show) -> Generato
         bar_phase=state.bar_phase,
         beat_running=state.beat_running,
     )
+
+
+def _prompts(state: ControlState, show: Show) -> Pieces:
+    """Return the texts in force: the prompt submitted by hand, else the look's, then what macros add.
+
+    The prompt weighs 1 in all, or what it was submitted with; a macro's words weigh as much as its envelope is open.
+    """
+    prompts = shares(parse_prompt(state.prompt[0]), state.prompt[1]) or shares(parse_prompt(state.look.prompt))
+    words: Pieces = ()
+    for name, macro in state.macros.items():
+        if show.macros[name].prompt:
+            words += shares(parse_prompt(show.macros[name].prompt), macro.envelope)
+    # Words fade in from something, be it from no prompt at all: alone, even a light one would be the whole picture.
+    return (prompts or (("", 1.0),)) + words if words else prompts
 
 
 def _apply(draft: _Draft, event: ev.Event, show: Show, now: float) -> None:
