@@ -28,7 +28,15 @@ from vjengine.engine.options import LiveOptions
 from vjengine.engine.quality import BY_CPU, Governor, Lead
 from vjengine.engine.recording import Recording
 from vjengine.engine.session import Session
-from vjengine.engine.setup import build_compositor, generator_spec, load_show, opening, shader_dir, software
+from vjengine.engine.setup import (
+    build_compositor,
+    fallback_spec,
+    generator_spec,
+    load_show,
+    opening,
+    shader_dir,
+    software,
+)
 from vjengine.engine.stage import Stage
 from vjengine.engine.stats import RunStats, write_json
 from vjengine.generate.supervisor import GeneratorProcess
@@ -146,7 +154,8 @@ class LiveEngine:
         self.governor = Governor(1.0 / options.picture.fps, BY_CPU if by_cpu else 1.0)
         spec = generator_spec(options.picture, self.show, by_cpu=by_cpu)
         cap = options.picture.generator_fps or (GENERATOR_FPS_BY_CPU if by_cpu else GENERATOR_FPS)
-        self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=cap)
+        fallback = fallback_spec(options.picture, self.show, by_cpu=by_cpu)
+        self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=cap, fallback=fallback)
         stack.callback(self.generator.stop)
         self.generator.start()
 
@@ -293,7 +302,7 @@ class LiveEngine:
     def summary(self) -> dict[str, object]:
         """Return the figures that ``--stats`` writes."""
         return self.stats.as_dict(
-            generator=self.options.picture.generator,
+            generator=self.generator.running,
             generator_fps=self.generator.fps,
             restarts=self.generator.restarts,
             missed=self.pacer.missed,

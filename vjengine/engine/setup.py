@@ -15,7 +15,7 @@ from vjengine.core.looks import Look
 from vjengine.core.show import Show
 from vjengine.engine.options import PictureOptions
 from vjengine.errors import UsageError
-from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.base import GeneratorSpec, Option
 from vjengine.generate.registry import parse_generator
 from vjengine.generate.turbo.plan import nearest_size
 from vjengine.resources import resource_dir
@@ -99,9 +99,20 @@ def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False)
         flags = ", ".join(f"--{name}" for name in asked)
         raise UsageError(f"{flags} mean nothing to the generator {name!r}; add --generator turbo")
     if name == "procedural":
-        # What is named here is compiled before the first frame, not during it.
-        settings.setdefault("family", show.bases[options.look].choice("gen.family"))
+        return _procedural(options, show, settings, by_cpu=by_cpu)
     return GeneratorSpec(name, options.frames_size(512 if by_cpu else 1024), options.seed, settings)
+
+
+def fallback_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False) -> GeneratorSpec | None:
+    """Return what plays if the generator fails for good: the built-in one, in its own size; None if it is that."""
+    name, _ = parse_generator(options.generator)
+    return None if name == "procedural" else _procedural(options, show, {}, by_cpu=by_cpu)
+
+
+def _procedural(options: PictureOptions, show: Show, settings: dict[str, Option], *, by_cpu: bool) -> GeneratorSpec:
+    # What is named here is compiled before the first frame, not during it.
+    settings.setdefault("family", show.bases[options.look].choice("gen.family"))
+    return GeneratorSpec("procedural", options.frames_size(512 if by_cpu else 1024), options.seed, settings)
 
 
 def build_compositor(ctx: moderngl.Context, options: PictureOptions, *, hot_reload: bool = True) -> Compositor:
