@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from vjengine.generate.turbo.accel.autoencoder import DiffusersAutoencoder
 from vjengine.generate.turbo.accel.base import Networks, Say, TextState
 from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.plan import FramePlan, RungName
@@ -22,16 +23,13 @@ class EagerNetworks:
         self.plan = plan
         self.dtype = getattr(torch, plan.precision)
         self._parts = parts
-        self._scale = float(parts.vae.config.scaling_factor)
-        self._tiny = parts.tiny_vae
+        self._autoencoder = DiffusersAutoencoder(parts, plan)
         self._text: dict[bool, TextState] = {}
 
     @torch.inference_mode()
     def encode(self, picture: torch.Tensor) -> torch.Tensor:
         """Return the scaled latents of ``picture``."""
-        encoded = self._parts.vae.encode(picture * 2.0 - 1.0)
-        latents: torch.Tensor = encoded.latents if self._tiny else encoded.latent_dist.mode()
-        return latents * self._scale
+        return self._autoencoder.encode(picture)
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, *, negative: bool = False) -> torch.Tensor:
@@ -46,12 +44,19 @@ class EagerNetworks:
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the picture of ``latents``."""
-        picture: torch.Tensor = self._parts.vae.decode(latents / self._scale, return_dict=False)[0]
-        return picture * 0.5 + 0.5
+        return self._autoencoder.decode(latents)
 
+    @torch.inference_mode()
     def set_text(self, text: TextState, *, negative: bool = False) -> None:
-        """Take over ``text``."""
-        self._text[negative] = text
+        """Copy ``text`` into place."""
+        if negative not in self._text:
+            self._text[negative] = TextState(text.embeds.clone(), _clone(text.pooled), _clone(text.size_ids))
+            return
+        own = self._text[negative]
+        own.embeds.copy_(text.embeds)
+        for old, new in ((own.pooled, text.pooled), (own.size_ids, text.size_ids)):
+            if old is not None and new is not None:
+                old.copy_(new)
 
     def set_lora(self, weights: Sequence[float]) -> None:
         """Write the LoRA weights."""
@@ -61,6 +66,10 @@ class EagerNetworks:
     def close(self) -> None:
         """Let go of the texts; the modules belong to the parts."""
         self._text.clear()
+
+
+def _clone(tensor: torch.Tensor | None) -> torch.Tensor | None:
+    return None if tensor is None else tensor.clone()
 
 
 class EagerRung:
