@@ -67,9 +67,14 @@ class Rig:
         os.kill(pid, number)
         return pid
 
-    def levels(self) -> list[str]:
-        """Levels of the status events so far."""
-        return [event.level for event in self.said]
+    def levels(self, component: str = "generator") -> list[str]:
+        """Levels of the status events about ``component`` so far."""
+        return [event.level for event in self.said if event.component == component]
+
+    def hud(self) -> dict[str, str]:
+        """What stands in the HUD now: component -> level and message."""
+        latest = {event.component: event for event in self.said}
+        return {name: f"{event.level}: {event.message}" for name, event in latest.items() if event.level != "ok"}
 
     def texts(self) -> str:
         """All status texts so far."""
@@ -85,10 +90,13 @@ def make_rig() -> Iterator[Callable[..., Rig]]:
         size: tuple[int, int] = (96, 54),
         options: dict[str, float | str] | None = None,
         start: bool = True,
+        name: str = "still",
+        fallback: GeneratorSpec | None = None,
         **settings: float,
     ) -> Rig:
         clock, events = LiveClock(), EventQueue()
-        process = GeneratorProcess(GeneratorSpec("still", size, options=options or {}), clock, events, **settings)
+        spec = GeneratorSpec(name, size, options=options or {})
+        process = GeneratorProcess(spec, clock, events, fallback=fallback, **settings)
         rig = Rig(process, clock, events)
         rigs.append(rig)
         if start:

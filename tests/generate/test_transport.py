@@ -11,6 +11,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from vjengine.core.frame import Frame, flow_shape
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import PARAMS
 from vjengine.errors import GeneratorError
@@ -32,6 +33,21 @@ while True:
     pixels[...] = n % 251
     link.write_frame(pixels, n, GeneratorParams(sequence=n, time=n / 30), n / 30, 0.0)
 """
+
+# The same with two pictures in hand: the second is half drawn when the first is published.
+HAMMER_AHEAD = (
+    HAMMER.partition("while True")[0]
+    + """
+places = [link.place_frame()]
+while True:
+    n += 1
+    places[0][...] = n % 251
+    places.append(link.place_frame(ahead=1))
+    places[1][: height // 2] = 255
+    link.publish_frame(n, GeneratorParams(sequence=n, time=n / 30), n / 30, 0.0)
+    del places[0]
+"""
+)
 
 
 @pytest.fixture
@@ -83,6 +99,25 @@ class TestNewestSlots:
         write(slots, b"mine")
         slots._head[1][0] |= 1  # the writer has come round to the slot the newest word still names
         assert slots.read() is None
+
+    def test_two_are_begun_and_come_out_in_order(self) -> None:
+        slots = NewestSlots(np.zeros(NewestSlots.size(4, 100), np.uint8), 4, 100)
+        write(slots, b"zero")
+        for n in range(1, 20):
+            first, second = slots.begin(), slots.begin(ahead=1)
+            first[:1], second[:1] = n, n + 100
+            found = slots.read(after=slots.version - 1)
+            assert found is not None, "what is newest can be read while two are being written"
+            for value in (n, n + 100):
+                slots.publish(1)
+                found = slots.read(after=slots.version - 1)
+                assert found is not None
+                assert found[1].tolist() == [value]
+
+    def test_no_more_are_begun_than_there_is_room_for(self, slots: NewestSlots) -> None:
+        slots.begin(ahead=1)
+        with pytest.raises(ValueError, match="3 slots cannot be begun at once"):
+            slots.begin(ahead=2)
 
     def test_garbage_in_the_length_is_survived(self, slots: NewestSlots) -> None:
         write(slots, b"x")
@@ -138,6 +173,35 @@ class TestLink:
         assert found is not None
         assert (found[1].pixels == 9).all()
 
+    def test_a_flow_field_travels_with_its_frame_only(self, link: Link) -> None:
+        pixels = np.zeros((180, 320, 4), np.uint8)
+        flow = np.random.default_rng(1).normal(size=flow_shape((320, 180))).astype(np.float16)
+        got: list[Frame] = []
+        for n in range(1, 9):
+            link.write_frame(pixels, n, GeneratorParams(), 0.0, 0.0, flow if n % 2 else None)
+            found = link.read_frame(0, "turbo")
+            assert found is not None
+            got.append(found[1])
+        for frame in got[::2]:
+            assert frame.flow is not None
+            assert np.array_equal(frame.flow, flow)
+            assert not frame.flow.flags.writeable
+        assert all(frame.flow is None for frame in got[1::2])
+
+    def test_the_next_life_finds_the_picture_of_the_last(self, link: Link) -> None:
+        pixels = np.random.default_rng(2).integers(0, 255, (180, 320, 4), dtype=np.uint8)
+        version = link.leave(Frame(pixels, 41, 12, 3.25, 3.5, "turbo"))
+        worker = Link.attach(link.segment)
+        found = worker.read_frame(0, "turbo")
+        assert found is not None
+        assert np.array_equal(found[1].pixels, pixels)
+        assert link.read_frame(version, "turbo") is None, "it is no new frame to the engine"
+        worker.write_frame(pixels, 42, GeneratorParams(), 0.0, 0.0)
+        worker.close()
+        new = link.read_frame(version, "turbo")
+        assert new is not None
+        assert new[1].sequence == 42
+
     def test_heartbeat_crosses(self, link: Link) -> None:
         worker = Link.attach(link.segment)
         worker.beat(12.5, IDLE)
@@ -158,13 +222,13 @@ class TestLink:
         assert our_segments() == before
 
 
-@pytest.mark.parametrize("size", [(768, 448), (65, 33)])
-def test_no_torn_frame_from_a_writer_that_is_killed_at_any_moment(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("size", "hammering"), [((768, 448), HAMMER), ((65, 33), HAMMER), ((768, 448), HAMMER_AHEAD)])
+def test_no_torn_frame_from_a_writer_that_is_killed_at_any_moment(size: tuple[int, int], hammering: str) -> None:
     pause = threading.Event()
     seen = 0
     for _ in range(3):
         link = Link.create(size)
-        hammer = subprocess.Popen([sys.executable, "-c", HAMMER, link.segment.name, str(size[0]), str(size[1])])
+        hammer = subprocess.Popen([sys.executable, "-c", hammering, link.segment.name, str(size[0]), str(size[1])])
         try:
             version = reads = 0
             while reads < 150:

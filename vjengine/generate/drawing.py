@@ -15,9 +15,8 @@ from typing import Any
 from vjengine.core.clock import LiveClock
 from vjengine.core.frame import Flow, Pixels
 from vjengine.core.generation import GeneratorParams
-from vjengine.errors import MissingDependency
 from vjengine.generate.base import Direct, Generator, GeneratorSpec, Ticket, checked_pixels
-from vjengine.generate.host import LogLine, PipeHost
+from vjengine.generate.host import PipeHost
 from vjengine.generate.transport import GENERATING, IDLE, Link
 
 FLOW_INTERVAL = 1 / 50
@@ -25,7 +24,6 @@ FLOW_INTERVAL = 1 / 50
 
 _POLL = 0.002  # s between looks for new parameters
 _NAP = 0.05  # s: longest wait without a heartbeat
-_INFO = 20  # logging.INFO
 
 
 class Motion:
@@ -34,13 +32,11 @@ class Motion:
     Args:
         wanted: False never measures.
         size: (width, height) px.
-        host: told once if it cannot be done here.
     """
 
-    def __init__(self, wanted: bool, size: tuple[int, int], host: PipeHost) -> None:
+    def __init__(self, wanted: bool, size: tuple[int, int]) -> None:
         self._wanted = wanted
         self._size = size
-        self._host = host
         self._meter: Any = None
         self._last = 0.0
         self._interval = FLOW_INTERVAL
@@ -55,25 +51,11 @@ class Motion:
         if self._interval < FLOW_INTERVAL:
             self._meter = None  # what it remembers would be an older picture than the last
             return None
-        if self._meter is None and not self._prepare():
-            return None
-        flow: Flow | None = self._unless_missing(lambda: self._meter.measure(pixels))
-        return flow
-
-    def _prepare(self) -> bool:
-        def make() -> bool:
+        if self._meter is None:
+            # Not before it is needed: most generators never do.
             self._meter = importlib.import_module("vjengine.generate.flow").FlowMeter(self._size)
-            return True
-
-        return bool(self._unless_missing(make))
-
-    def _unless_missing(self, act: Callable[[], Any]) -> Any:
-        try:
-            return act()
-        except (ImportError, MissingDependency) as error:
-            self._wanted = False
-            self._host.log(LogLine(_INFO, __name__, f"frames come without motion: {error}"))
-            return None
+        flow: Flow | None = self._meter.measure(pixels)
+        return flow
 
 
 @dataclass(slots=True)
@@ -115,7 +97,7 @@ class Easel:
         self._link = link
         self._clock = clock
         self._host = host
-        self._motion = Motion(getattr(generator, "flowing", False) is True, spec.size, host)
+        self._motion = Motion(getattr(generator, "flowing", False) is True, spec.size)
         self._sequence = first_sequence
         self._interval = 1.0 / fps_cap
         self._flight: _Flight | None = None
