@@ -32,6 +32,12 @@ FORMAT = 1
 """Version of this layout and of what our exporters put into a network: an entry of another one is stale."""
 FOLDER_VARIABLE = "VJENGINE_ENGINES"
 MANIFEST = "entry.json"
+BROKEN = "broken.txt"
+"""In an entry whose files are not what was written: why. It is then not found again without a second reading."""
+TIMING = "timing-"
+"""Beginning of the names of timing caches, beside the entries."""
+ATTEMPT = ".attempt-"
+"""Beginning of the names of notes of failed builds."""
 _STAGING = ".building-"  # then the builder's process id
 _REPLACED = ".replaced-"  # then the process id of who replaced it
 
@@ -129,6 +135,8 @@ class EngineCache:
         if fault:
             if self._entry(key).exists():
                 log.warning("a built engine in %s is not used: %s", self._entry(key), fault)
+                if self.has(key):  # the lengths are right: only this reading has told
+                    keep_aside(self._entry(key) / BROKEN, fault.encode())
             return None
         with contextlib.suppress(OSError):  # a cache that can only be read still serves
             os.utime(self._entry(key) / MANIFEST)
@@ -180,7 +188,7 @@ class EngineCache:
             GeneratorError: if the disk is full or the folder cannot be written; nothing of it stays.
             ValueError: if a file name is not a plain name, or there is no file.
         """
-        if not files or any(Path(name).name != name or name in ("", ".", "..", MANIFEST) for name in files):
+        if not files or any(Path(name).name != name or name in ("", ".", "..", MANIFEST, BROKEN) for name in files):
             raise ValueError(f"an engine's files need plain names, not {sorted(files)}")
         with self.staging() as folder:
             try:
@@ -224,6 +232,12 @@ class EngineCache:
             gone.append(entry)
         return tuple(gone)
 
+    def clean_notes(self) -> None:
+        """Delete what lies beside the entries: timings of kernels, notes of failed builds."""
+        for path in (*self.folder.glob(f"{TIMING}*"), *self.folder.glob(f"{ATTEMPT}*")):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
     def sweep(self) -> None:
         """Delete what builders left behind that are no longer alive."""
         for prefix in (_STAGING, _REPLACED):
@@ -266,6 +280,18 @@ def default_folder() -> Path:
     return Path(platformdirs.user_cache_dir("vjengine", appauthor=False)) / "engines"
 
 
+def keep_aside(file: Path, data: bytes) -> None:
+    """Write ``data`` whole or not at all: something that only saves time next time, so failing is no trouble."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(file)
+    except OSError as error:
+        log.info("%s is not kept: %s", file, error)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
 def library_version(distribution: str) -> str:
     """Return the installed version of ``distribution``, empty if it is not installed. Imports nothing of it."""
     try:
@@ -283,6 +309,8 @@ def _examine(entry: Path, key: EngineKey, contents: bool) -> str:
         return f"its {MANIFEST} cannot be read ({type(error).__name__})"
     if found != key:
         return f"it was built for something else ({_difference(found, key)})"
+    if not contents and (entry / BROKEN).exists():
+        return "its contents are not what was written"
     for name, facts in manifest["files"].items():
         path = entry / name
         try:
