@@ -28,7 +28,8 @@ _SIDES = (32, 448)  # px: bounds of a side there, for long and narrow pictures
 _STEP = 2  # px there between vectors: what dense inverse search finds at its finest scale of 1
 _GREY = 24.0  # steps of 255 by which a place and the one it moved to may differ
 _STRAY = 1.5  # px there by which there and back may miss the start, and more for long ways
-_DOUBT = 0.01  # a weight below this counts for little
+_LONGEST = 0.4  # widths or heights: what seems to go further was not found again, it is another thing
+_DOUBT, _TRUST = 0.2, 0.5  # agreement below the one moves nothing, above the other everything
 
 Field = npt.NDArray[np.float32]
 
@@ -50,6 +51,7 @@ class FlowMeter:
         self._grid = (-(-width // _STEP), -(-height // _STEP))
         x, y = np.meshgrid(np.arange(0, width, _STEP), np.arange(0, height, _STEP))
         self._at = np.stack([x, y], axis=-1).astype(np.float32)
+        self._longest = _LONGEST * np.array(self._work, np.float32)
         self._last: Pixels | None = None
         self._search: Any = None
         self._cv2 = _opencv()
@@ -65,8 +67,8 @@ class FlowMeter:
             pixels: ``(H, W, 4)`` uint8 of the meter's size; not kept.
 
         Returns:
-            ``flow_shape(size)`` float16 as :attr:`~vjengine.core.frame.Frame.flow` wants it, seen half way between
-            the two; None for the first picture, after a cut, and without OpenCV.
+            ``flow_shape(size)`` float16, read-only, as :attr:`~vjengine.core.frame.Frame.flow` wants it, seen half
+            way between the two; None for the first picture, after a cut, and without OpenCV.
 
         Raises:
             ValueError: if ``pixels`` are of another size or kind.
@@ -105,11 +107,16 @@ class FlowMeter:
         field = gathered.reshape(rows, columns, 3).astype(np.float32)
         border = self._cv2.BORDER_REPLICATE
         field = np.asarray(self._cv2.GaussianBlur(field, (5, 5), 1.0, borderType=border), np.float32)
-        vectors = field[..., :2] / (field[..., 2:] + _DOUBT) / np.array(self._work, np.float32)
+        weight = field[..., 2:]
+        trust = np.clip((weight - _DOUBT) / (_TRUST - _DOUBT), 0.0, 1.0)
+        trust *= trust * (3.0 - 2.0 * trust)
+        vectors = field[..., :2] * (trust / np.maximum(weight, _DOUBT)) / np.array(self._work, np.float32)
         rows, columns, _ = flow_shape(self._size)
         shrinks = columns < self._grid[0] and rows < self._grid[1]
         how = self._cv2.INTER_AREA if shrinks else self._cv2.INTER_LINEAR
-        return np.asarray(self._cv2.resize(vectors, (columns, rows), interpolation=how), np.float16)
+        flow = np.asarray(self._cv2.resize(vectors, (columns, rows), interpolation=how)).astype(np.float16)
+        flow.flags.writeable = False
+        return flow
 
     def _agreement(self, start: Pixels, end: Pixels, way: Field, other: Field) -> Field:
         """Return 0-1 for each vector of ``way``: how alike both its ends are, and how near the way back ends."""
@@ -119,7 +126,8 @@ class FlowMeter:
         returned = way + self._cv2.remap(other, there, None, **options)
         missed = (returned * returned).sum(axis=-1) / (_STRAY * _STRAY + 0.05 * (way * way).sum(axis=-1))
         unlike = np.abs(found - start[::_STEP, ::_STEP]) / _GREY
-        return np.asarray(np.exp(-unlike - missed), np.float32)
+        near = (np.abs(way) <= self._longest).all(axis=-1)
+        return np.asarray(np.exp(-unlike - missed) * near, np.float32)
 
     def _gather(self, gathered: npt.NDArray[np.float64], way: Field, weight: Field, sign: float) -> None:
         """Add the vectors of ``way``, times ``sign`` and weighted, to the cells they pass half way; sum up weights."""
