@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from vjengine import __version__
 from vjengine.errors import UsageError, VJError
 
-COMMANDS = ("demo", "live", "render", "analyze", "macro", "devices", "doctor")
+COMMANDS = ("demo", "live", "render", "analyze", "macro", "engine", "devices", "doctor")
 
 EPILOG = """\
 first steps:
