@@ -13,7 +13,7 @@ is scaled down. ``lcm`` (Luo et al., 2023) trusts x0, with the consistency model
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,11 @@ class Schedule:
     alphas: npt.NDArray[np.float64]
     sampling: Sampling
     prediction: Prediction
+    _ratio: npt.NDArray[np.float64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        alphas = np.clip(self.alphas, 1e-8, 1.0 - 1e-8)
+        object.__setattr__(self, "_ratio", np.log(alphas / (1.0 - alphas)))
 
     def times(self, strength: float, steps: int) -> npt.NDArray[np.float64]:
         """Return the ``(steps,)`` noise levels as timesteps, falling, whole and between whole ones.
@@ -58,8 +63,7 @@ class Schedule:
 
         Between two timesteps the logarithm of the signal-to-noise ratio is interpolated.
         """
-        alphas = np.clip(self.alphas, 1e-8, 1.0 - 1e-8)
-        ratio = np.interp(times, np.arange(len(alphas)), np.log(alphas / (1.0 - alphas)))
+        ratio = np.interp(times, np.arange(len(self._ratio)), self._ratio)
         share = 1.0 / (1.0 + np.exp(-ratio))
         return np.sqrt(share), np.sqrt(1.0 - share)
 

@@ -1,0 +1,112 @@
+"""The loop: one program, and everything that is carried from frame to frame, in one value that can change programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from vjengine.generate.turbo.controls import Controls
+from vjengine.generate.turbo.noise import NoiseFields, NoiseState, start_picture
+from vjengine.generate.turbo.parts import TurboParts
+from vjengine.generate.turbo.program import Dials, FrameProgram
+from vjengine.generate.turbo.schedule import Schedule
+from vjengine.generate.turbo.warp import MAX_STEP, motion
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """All that a frame owes to the frames before it.
+
+    Attributes:
+        picture: ``(1, 3, H, W)`` float32, 0-1; None before the first frame.
+        latents: ``(1, 4, h, w)`` float32 that the picture was decoded from; None without any.
+        noise: where the noise stands.
+        time: session time (s) of the last frame; None before the first.
+        dreamt: False until a frame was made of something: that one is dreamt at full strength, for it has nothing
+            to keep.
+    """
+
+    picture: torch.Tensor | None = None
+    latents: torch.Tensor | None = None
+    noise: NoiseState = field(default_factory=NoiseState)
+    time: float | None = None
+    dreamt: bool = False
+
+
+class TurboLoop:
+    """Runs a program frame after frame.
+
+    Args:
+        program: what to run; the loop does not close it.
+        parts: the model.
+        seed: the spec's seed.
+        state: what to go on from.
+    """
+
+    def __init__(self, program: FrameProgram, parts: TurboParts, seed: int, state: LoopState | None = None) -> None:
+        self._schedule = Schedule(parts.alphas, parts.sampling, parts.prediction)
+        self._seed = seed
+        self._fields: NoiseFields
+        self._loras: tuple[float, ...] | None = None
+        self._state = LoopState()
+        self._begin(program, LoopState() if state is None else state)
+
+    @property
+    def program(self) -> FrameProgram:
+        """The program that runs now."""
+        return self._program
+
+    @torch.inference_mode()
+    def carry(self, device: str = "") -> LoopState:
+        """Return the state as it is now, with tensors of its own, on ``device`` (where they are, if empty)."""
+        picture, latents = (
+            tensor.detach().to(device or tensor.device, copy=True)
+            for tensor in (self._program.picture, self._program.latents)
+        )
+        return replace(self._state, picture=picture, latents=latents)
+
+    def take(self, program: FrameProgram) -> None:
+        """Go on with another program, of whatever size, rung and device; the old one is not closed."""
+        self._begin(program, self.carry())
+
+    def resume(self, picture: torch.Tensor) -> None:
+        """Go on from ``picture``, ``(1, 3, any, any)`` float 0-1, as if it had been drawn last."""
+        self._program.restart(picture)
+        self._state = replace(self._state, dreamt=True)
+
+    def step(self, controls: Controls) -> None:
+        """Enqueue the frame of ``controls``; ``program.output`` holds it once the device is done."""
+        state, program = self._state, self._program
+        # A clock that was set back does not turn the picture back; a first frame has nothing behind it.
+        elapsed = 0.0 if state.time is None else min(max(controls.time - state.time, 0.0), MAX_STEP)
+        moved = motion(controls, elapsed, program.plan.size[0] / program.plan.size[1])
+        noise = state.noise.travelled(controls.seed_travel * elapsed, moved)
+        self._write_loras(controls.loras)
+        program.write_dials(
+            Dials(
+                motion=moved,
+                noise=self._fields.mix((self._seed, controls.seed, controls.reseed), noise, controls.noise),
+                rows=self._schedule.rows(controls.strength if state.dreamt else 1.0, controls.steps),
+                feedback=controls.feedback if state.dreamt else 0.0,
+                init=controls.init,
+                guidance=controls.guidance,
+            )
+        )
+        program.run(controls.steps, controls.guided)
+        self._state = replace(state, noise=noise, time=controls.time, dreamt=True)
+
+    def _begin(self, program: FrameProgram, state: LoopState) -> None:
+        plan = program.plan
+        self._program = program
+        self._fields = NoiseFields(plan.latent_shape[1:], program.write_field)
+        self._loras = None
+        program.write_origin(start_picture((self._seed, 0, 0), plan.size))
+        program.restart(state.picture, state.latents)
+        # The tensors live on in the program: keeping these too would hold a picture's memory for nothing.
+        self._state = replace(state, picture=None, latents=None)
+
+    def _write_loras(self, weights: tuple[float, ...]) -> None:
+        if weights != self._loras:
+            self._program.networks.set_lora(weights)
+            self._loras = weights

@@ -1,0 +1,320 @@
+"""The whole frame as one program over static buffers: recorded once, steered by numbers written in place.
+
+    last picture → warp → (init picture) → stabiliser → encode → latent feedback → noise → 1-4 steps → decode → pixels
+
+Nothing here allocates after the constructor returns, nothing waits for the device, and nothing on the host decides
+anything between the first kernel and the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from vjengine.core.frame import Pixels
+from vjengine.errors import GeneratorError
+from vjengine.generate.turbo.accel.base import Networks
+from vjengine.generate.turbo.accel.capture import capture
+from vjengine.generate.turbo.controls import MAX_FEEDBACK
+from vjengine.generate.turbo.noise import SLOTS, Field, NoiseMix, mixed_noise
+from vjengine.generate.turbo.parts import TurboParts
+from vjengine.generate.turbo.plan import FramePlan
+from vjengine.generate.turbo.schedule import COLUMNS, MAX_STEPS
+from vjengine.generate.turbo.staging import Inlet
+from vjengine.generate.turbo.warp import Affine, Warp, identity
+
+Stabiliser = Callable[[torch.Tensor], torch.Tensor]
+"""Takes the moved picture, ``(1, 3, H, W)`` float32 in 0-1 on the device, and returns one like it."""
+
+MAX_LATENT = 16.0
+"""Latents stay within this; real ones stay within 6. Beyond it a half-precision decoder overflows."""
+
+_GREY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """The numbers of one frame.
+
+    Attributes:
+        motion: how the last picture moved, see :mod:`.warp`.
+        noise: how the noise is mixed.
+        rows: ``(MAX_STEPS, len(COLUMNS))`` float32 of :class:`~.schedule.Schedule`.
+        feedback: share of the last latents, 0-1.
+        init: share of the init picture, 0-1.
+        guidance: pull away from the negative text.
+    """
+
+    motion: Affine
+    noise: NoiseMix
+    rows: npt.NDArray[np.float32]
+    feedback: float = 0.0
+    init: float = 0.0
+    guidance: float = 1.0
+
+    def packed(self) -> npt.NDArray[np.float32]:
+        """Return all of them in one ``(_DIALS,)`` float32 array, in the order that :class:`_Views` reads."""
+        return np.concatenate(
+            (
+                self.motion.reshape(6),
+                self.noise.maps.reshape(12),
+                self.noise.layers,
+                self.noise.weights,
+                self.rows.reshape(-1),
+                # Checked here too, whoever sets it: above the limit the picture is gone within seconds.
+                (min(max(self.feedback, 0.0), MAX_FEEDBACK), min(max(self.init, 0.0), 1.0), self.guidance),
+            ),
+            dtype=np.float32,
+        )
+
+
+_DIALS = 6 + 12 + 2 + SLOTS + MAX_STEPS * len(COLUMNS) + 3
+
+
+class _Views:
+    """The dials on the device: one static tensor, and names for its parts."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.all = torch.zeros(_DIALS, device=device)
+        sizes = (6, 12, 2, SLOTS, MAX_STEPS * len(COLUMNS), 1, 1, 1)
+        motion, maps, self.layers, self.weights, rows, self.feedback, self.init, self.guidance = torch.split(
+            self.all, sizes
+        )  # type: ignore[no-untyped-call]
+        self.motion, self.maps, self.rows = motion, maps.view(2, 6), rows.view(MAX_STEPS, len(COLUMNS))
+
+
+class FrameProgram:
+    """One rung's networks and everything around them, for one plan. Recorded as far as the rung allows.
+
+    The networks must hold a text (and a negative one where guidance means something) before this is made: making it
+    runs them.
+
+    Args:
+        networks: the rung.
+        parts: the model.
+        plan: what both were made for.
+        size: (width, height) of the output, px; the plan's if None. Another size is reached by resampling.
+        stabilise: runs between warp and encode; the frame is then recorded in two halves.
+
+    Attributes:
+        output: ``(H, W, 4)`` uint8 RGBA on the device, the last frame.
+        picture: ``(1, 3, H, W)`` float32, 0-1: the loop's picture.
+        latents: ``(1, 4, h, w)`` float32: what it was decoded from.
+        unrecorded: why the frame plays unrecorded although the rung could be; empty otherwise.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        parts: TurboParts,
+        plan: FramePlan,
+        *,
+        size: tuple[int, int] | None = None,
+        stabilise: Stabiliser | None = None,
+    ) -> None:
+        self.networks, self.plan = networks, plan
+        self.size = plan.size if size is None else size
+        self.unrecorded = ""
+        self._device = torch.device(plan.device)
+        self._stabilise = stabilise
+        self._wants_guidance = parts.wants_guidance
+        picture, latent = plan.picture_shape, plan.latent_shape
+
+        def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(shape, dtype=dtype, device=self._device)
+
+        self.picture = empty(*picture)
+        self.latents = empty(*latent)
+        self.output = empty(self.size[1], self.size[0], 4, dtype=torch.uint8)
+        self._dials = _Views(self._device)
+        self._moved = empty(*picture)
+        self._origin = empty(*picture)
+        self._init = empty(*picture)
+        self._init_pixels = empty(plan.size[1], plan.size[0], 4, dtype=torch.uint8)
+        self._fields = empty(SLOTS, *latent[1:])
+        self._faults = empty(2)
+        self._warp = Warp(*picture[2:], self._device)
+        self._latent_warp = Warp(*latent[2:], self._device)
+        self._dial_inlet, self._init_inlet = Inlet(self._dials.all), Inlet(self._init_pixels)
+        self._field_inlets = [Inlet(one) for one in self._fields]
+        self._seen_faults = torch.zeros(2, pin_memory=self._device.type == "cuda")
+        self._played: dict[tuple[int, bool], tuple[Callable[[], None], ...]] = {}
+        self._record()
+
+    def write_dials(self, dials: Dials) -> None:
+        """Set the numbers of the next frame."""
+        self._dial_inlet.write(dials.packed())
+
+    def write_field(self, slot: int, noise: Field) -> None:
+        """Put a noise field in its slot; see :class:`~.noise.NoiseFields`."""
+        self._field_inlets[slot].write(noise)
+
+    @torch.inference_mode()
+    def write_init(self, pixels: Pixels) -> None:
+        """Set the init picture: ``(H, W, 4)`` uint8 of the plan's size.
+
+        Raises:
+            GeneratorError: if it has another shape.
+        """
+        if pixels.shape != tuple(self._init_pixels.shape) or pixels.dtype != np.uint8:
+            raise GeneratorError(f"an init picture is {tuple(self._init_pixels.shape)} uint8, not {pixels.shape}")
+        self._init_inlet.write(pixels)
+        self._init.copy_(self._init_pixels[..., :3].permute(2, 0, 1)[None])
+        self._init.div_(255.0)
+
+    @torch.inference_mode()
+    def write_origin(self, picture: Field) -> None:
+        """Set the picture ``(1, 3, H, W)`` float32 0-1 that a broken loop starts again from."""
+        self._origin.copy_(torch.from_numpy(picture))
+
+    @torch.inference_mode()
+    def restart(self, picture: torch.Tensor | None = None, latents: torch.Tensor | None = None) -> None:
+        """Go on from ``picture`` ``(1, 3, any, any)`` and ``latents`` ``(1, 4, any, any)``, of any size and device.
+
+        Without a picture the loop starts from its origin; without latents, from none.
+        """
+        if picture is None:
+            self.picture.copy_(self._origin)
+        else:
+            self.picture.copy_(_resized(picture, self.plan.picture_shape).clamp(0.0, 1.0))
+        if latents is None:
+            self.latents.zero_()
+        else:
+            self.latents.copy_(_resized(latents, self.plan.latent_shape))
+
+    @torch.inference_mode()
+    def run(self, steps: int, guided: bool = False) -> None:
+        """Enqueue one frame; :attr:`output` holds it once the device is done."""
+        before, after = self._played[steps, guided and self._wants_guidance]
+        before()
+        if self._stabilise is not None:
+            self._moved.copy_(self._stabilise(self._moved))
+        after()
+        self._seen_faults.copy_(self._faults, non_blocking=True)
+
+    @property
+    def faults(self) -> tuple[int, int]:
+        """Frames so far with (some, almost only) numbers that are none; a frame or two old, so as not to wait."""
+        return int(self._seen_faults[0]), int(self._seen_faults[1])
+
+    @property
+    def buffers(self) -> dict[str, torch.Tensor]:
+        """Every static tensor by name: their addresses never change."""
+        found = {name.strip("_"): value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        return {**found, "dials": self._dials.all}
+
+    def close(self) -> None:
+        """Drop the recordings, then the networks; a second call does nothing."""
+        self._played.clear()
+        self.networks.close()
+
+    @torch.inference_mode()
+    def _record(self) -> None:
+        """Record every number of steps, so that none has to be recorded in the middle of a show."""
+        neutral = np.tile(np.array([999, 0, 1, 0, 1, 0, 1, 0], np.float32), (MAX_STEPS, 1))
+        still = np.tile(identity().reshape(6).astype(np.float32), (2, 1))
+        weights, layers = np.zeros(SLOTS, np.float32), np.array([1, 0], np.float32)
+        self.write_dials(Dials(identity(), NoiseMix(weights, still, layers), neutral))
+        for guided in (False, True) if self._wants_guidance else (False,):
+            for steps in range(1, MAX_STEPS + 1):
+                self._played[steps, guided] = self._recorded(steps, guided)
+        for carried in (self.picture, self.latents, self._faults):
+            carried.zero_()
+
+    def _recorded(self, steps: int, guided: bool) -> tuple[Callable[[], None], Callable[[], None]]:
+        def before() -> None:
+            self._move()
+
+        def after() -> None:
+            self._dream(steps, guided)
+
+        def whole() -> None:
+            self._move()
+            self._dream(steps, guided)
+
+        try:
+            if self._stabilise is None:
+                return capture(whole, self.networks), _nothing
+            return capture(before, self.networks), capture(after, self.networks)
+        except GeneratorError as error:
+            self.unrecorded = str(error)
+            return (whole, _nothing) if self._stabilise is None else (before, after)
+
+    def _move(self) -> None:
+        """From the last picture to the one that is encoded."""
+        dials = self._dials
+        moved = self._warp.sharp(self.picture, dials.motion)
+        moved = torch.lerp(moved, self._init, dials.init)
+        self._moved.copy_(moved.clamp_(0.0, 1.0))
+
+    def _dream(self, steps: int, guided: bool) -> None:
+        """From there to the next picture."""
+        dials, networks = self._dials, self.networks
+        moved = torch.nan_to_num(self._moved, nan=_GREY)
+        grid = self._latent_warp.grid(dials.motion)
+        noise = mixed_noise(self._fields, self._latent_warp, dials.weights, dials.maps, dials.layers)
+        kept = self._latent_warp.plain(self.latents, grid)
+        x = torch.lerp(_own(networks.encode(moved.to(networks.dtype))), kept, dials.feedback)
+        x = dials.rows[0, 1] * x + dials.rows[0, 2] * noise
+        for step in range(steps):
+            row = dials.rows[step]
+            timestep = row[:1].to(torch.int64)
+            found = self._predicted(x, timestep, guided)
+            believed = row[3] * x + row[4] * found
+            # Every step that noises anew takes another part of the field: it is as good as another field.
+            height, width = noise.shape[2:]
+            anew = noise.roll((height * (step + 1) // 3, width * (step + 2) // 5), dims=(2, 3))
+            x = row[5] * x + row[6] * believed + row[7] * anew
+        x = torch.nan_to_num(x, nan=0.0, posinf=MAX_LATENT, neginf=-MAX_LATENT).clamp_(-MAX_LATENT, MAX_LATENT)
+        decoded = networks.decode(x.to(networks.dtype)).to(torch.float32)
+        self._keep(decoded, x, moved)
+
+    def _predicted(self, x: torch.Tensor, timestep: torch.Tensor, guided: bool) -> torch.Tensor:
+        """Return the UNet's output, float32, pulled away from the negative text if ``guided``."""
+        given = x.to(self.networks.dtype)
+        found = self.networks.predict(given, timestep)
+        if not guided:
+            return found.to(torch.float32)
+        towards = _own(found)  # the next call may write over what the networks returned
+        away = self.networks.predict(given, timestep, negative=True).to(torch.float32)
+        return torch.lerp(away, towards, self._dials.guidance)
+
+    def _keep(self, decoded: torch.Tensor, latents: torch.Tensor, moved: torch.Tensor) -> None:
+        """Carry the picture on, healed, and make the pixels of it.
+
+        In a loop a number that is none would live for ever: single ones take the moved picture's place, and a picture
+        of almost nothing else starts again from the origin.
+        """
+        finite = torch.isfinite(decoded)
+        broken = 1.0 - finite.to(torch.float32).mean()
+        lost = broken > 0.5
+        picture = torch.where(finite, decoded.clamp(0.0, 1.0), moved)
+        self.picture.copy_(torch.where(lost, self._origin, picture))
+        self.latents.copy_(torch.where(lost, torch.zeros_like(latents), latents))
+        self._faults.add_(torch.stack((broken > 0.0, lost)).to(torch.float32))
+        shown = self.picture
+        if self.size != self.plan.size:
+            shown = functional.interpolate(shown, size=self.size[::-1], mode="bilinear", antialias=True)
+        self.output.fill_(255)
+        self.output[..., :3].copy_((shown[0] * 255.0 + 0.5).permute(1, 2, 0))
+
+
+def _own(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a float32 copy."""
+    return tensor.to(torch.float32, copy=True)
+
+
+def _nothing() -> None:
+    """The second half of a frame that is recorded whole."""
+
+
+def _resized(tensor: torch.Tensor, shape: tuple[int, ...]) -> Any:
+    if tuple(tensor.shape[2:]) == tuple(shape[2:]):
+        return tensor
+    return functional.interpolate(tensor.float(), size=shape[2:], mode="bilinear", antialias=True)
