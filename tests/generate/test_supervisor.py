@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from vjengine.core.clock import LiveClock
 from vjengine.core.exchange import EventQueue
 from vjengine.errors import UsageError
+from vjengine.generate import supervisor
 from vjengine.generate.base import GeneratorSpec
 from vjengine.generate.supervisor import GeneratorProcess
 
@@ -84,3 +87,30 @@ class TestFallback:
     def test_an_unknown_fallback_is_refused_before_the_show(self) -> None:
         with pytest.raises(UsageError, match="'nope'"):
             GeneratorProcess(STILL, LiveClock(), EventQueue(), fallback=GeneratorSpec("nope", SIZE))
+
+
+@needs_signals
+class TestSpare:
+    def test_it_takes_over_and_there_is_another(self, make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(supervisor, "SPARE_AFTER", 0.2)
+        rig = make_rig(spare=True)
+        rig.run_until_frame()
+        rig.run_until(lambda: rig.process.spare_pid is not None)
+        spare = rig.process.spare_pid
+        rig.signal(signal.SIGKILL)
+        rig.run_until_frame(after=rig.process.latest())
+        assert rig.process.pid == spare
+        rig.run_until(lambda: rig.process.spare_pid not in (None, spare))
+        # A spare that died while it waited is no trouble.
+        other = rig.process.spare_pid
+        assert other is not None
+        os.kill(other, signal.SIGKILL)
+        rig.signal(signal.SIGKILL)
+        rig.run_until_frame(after=rig.process.latest())
+        assert rig.process.pid not in (None, spare, other)
+        rig.run_until(lambda: rig.process.spare_pid is not None)
+        last = rig.process.spare_pid
+        rig.process.stop()
+        assert last is not None
+        assert rig.process.spare_pid is None
+        assert not psutil.pid_exists(last) or psutil.Process(last).status() == psutil.STATUS_ZOMBIE

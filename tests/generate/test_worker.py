@@ -20,7 +20,7 @@ from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
 from vjengine.errors import GeneratorError, UsageError
 from vjengine.generate.base import GeneratorSpec
-from vjengine.generate.life import WorkerLife
+from vjengine.generate.birth import WorkerProcess
 from vjengine.generate.registry import create_generator
 from vjengine.generate.supervisor import GeneratorProcess
 
@@ -311,7 +311,7 @@ def test_effort_tells_a_stopped_worker_from_one_that_wants_to_run() -> None:
     """The two look alike from outside: no heartbeat. Only one of them is worth waiting for."""
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        life = WorkerLife.__new__(WorkerLife)
+        life = WorkerProcess.__new__(WorkerProcess)
         life._process = busy  # type: ignore[assignment]  # has a pid, which is all that is asked of it
         deadline = time.monotonic() + 10
         while not ((first := life.effort()) and first[0] and first[1] > 0) and time.monotonic() < deadline:

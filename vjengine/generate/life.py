@@ -6,29 +6,21 @@ only write into memory that nobody reads any more.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import multiprocessing
 import pickle
-import signal
-
-import psutil
 
 from vjengine.core.clock import LiveClock
 from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
 from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.birth import WorkerProcess
 from vjengine.generate.host import NEWS, Failure, LogLine, Remark
 from vjengine.generate.transport import Link
-from vjengine.generate.worker import Assignment, run_worker
-
-log = logging.getLogger(__name__)
-
-_DEATH_WAIT = 0.3  # s in which a killed process is gone, unless a driver holds it
+from vjengine.generate.worker import Assignment
 
 
 class WorkerLife:
-    """A running worker process.
+    """A running worker.
 
     Args:
         spec: the generator.
@@ -37,6 +29,7 @@ class WorkerLife:
         fps_cap: most frames a second.
         params: what it draws first, if anything is known yet.
         last: the last good frame of the life before; a generator whose pictures grow out of each other goes on from it.
+        spare: a process that was started ahead for this generator; without one, or if it is dead, one is started.
 
     Raises:
         GeneratorError: if there is no shared memory for it.
@@ -51,6 +44,7 @@ class WorkerLife:
         fps_cap: float,
         params: GeneratorParams | None,
         last: Frame | None = None,
+        spare: WorkerProcess | None = None,
     ) -> None:
         self._name = spec.name
         self.born = clock.now()
@@ -62,49 +56,36 @@ class WorkerLife:
         self._version = self.link.leave(last) if last is not None and last.size == spec.size else 0
         if params is not None:
             self.link.write_params(params)
-        context = multiprocessing.get_context("spawn")
-        self.control, far_end = context.Pipe(duplex=True)
         assignment = Assignment(spec, self.link.segment, clock.epoch, first_sequence, fps_cap)
-        self._process = context.Process(
-            target=run_worker, args=(assignment, far_end), name=f"vjengine generator {spec.name}", daemon=True
-        )
-        _shield_from_interrupt()
         try:
-            self._process.start()
+            self.process = self._employ(assignment, spare)
         except OSError:
-            self.control.close()
             self.link.close(unlink=True)
             raise
-        finally:
-            far_end.close()
 
-    @property
-    def pid(self) -> int | None:
-        """Id of the process."""
-        return self._process.pid
-
-    @property
-    def sentinel(self) -> int:
-        """Becomes readable when the process ends."""
-        return self._process.sentinel
-
-    def effort(self) -> tuple[bool, float] | None:
-        """Return whether the process wants to run, and the s of processor time it has had; ``None`` if unknown.
-
-        A worker that wants to run and gets nothing is starved by something else on the machine, and not hanging.
-        """
+    @staticmethod
+    def _employ(assignment: Assignment, spare: WorkerProcess | None) -> WorkerProcess:
+        if spare is not None:
+            try:
+                spare.assign(assignment)
+            except OSError:
+                spare.end()  # it died while it waited
+            else:
+                return spare
+        process = WorkerProcess(assignment.spec)
         try:
-            process = psutil.Process(self._process.pid)
-            spent = process.cpu_times()
-            return process.status() == psutil.STATUS_RUNNING, spent.user + spent.system
-        except psutil.Error:
-            return None
+            process.assign(assignment)
+        except OSError:
+            process.end()
+            raise
+        return process
 
     def listen(self) -> None:
         """Take in everything the worker has said: its log lines, :attr:`remarks`, a :attr:`failure`."""
+        control = self.process.control
         try:
-            while self.control.poll(0):
-                said = self.control.recv_bytes()
+            while control.poll(0):
+                said = control.recv_bytes()
                 if said != NEWS:
                     self._hear(pickle.loads(said))
         except (EOFError, OSError):
@@ -129,44 +110,8 @@ class WorkerLife:
         self.frames += 1
         return frame, seconds
 
-    def _obituary(self) -> str:
-        if self.failure is not None:
-            return self.failure.text
-        code = self._process.exitcode
-        if code is not None and code < 0:
-            try:
-                return f"killed by {signal.Signals(-code).name}"
-            except ValueError:
-                return f"killed by signal {-code}"
-        return f"ended with status {code}"
-
     def end(self, grace: float) -> str:
         """End the process within about ``grace`` + 0.3 s and give its memory back; return in words how it ended."""
-        if grace > 0:
-            try:
-                self.control.send_bytes(b"stop")
-            except OSError:
-                grace = 0.0
-            self._process.join(grace)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join(_DEATH_WAIT)
-        if self._process.is_alive():
-            log.warning("generator process %s cannot be killed; it is left behind", self._process.pid)
-            how = "cannot be killed"
-        else:
-            how = self._obituary()
-            self._process.close()
-        with contextlib.suppress(OSError):
-            self.control.close()
+        how = self.process.end(grace)
         self.link.close(unlink=True)
-        return how
-
-
-def _shield_from_interrupt() -> None:
-    """Block SIGINT in this thread; a child inherits that, so Ctrl-C cannot hit it before it can ignore it.
-
-    Only the supervisor's own thread runs this; Python handles signals in the main thread whatever is blocked here.
-    """
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return self.failure.text if self.failure is not None else how

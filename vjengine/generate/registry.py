@@ -30,6 +30,22 @@ def require_generator(name: str) -> None:
         raise UsageError(f"there is no generator {name!r}; choose one of: {', '.join(generator_names())}")
 
 
+def warm_up(name: str) -> None:
+    """Load the libraries of generator ``name`` without building one, for a process that waits its turn.
+
+    A module whose imports come later than its own has a function ``warm_up`` that does them.
+
+    Raises:
+        UsageError: if there is no generator of that name.
+        MissingDependency: if it needs a library that is not installed.
+    """
+    require_generator(name)
+    module = importlib.import_module(_BUILT_IN[name][0])
+    later = getattr(module, "warm_up", None)
+    if later is not None:
+        later()
+
+
 def create_generator(spec: GeneratorSpec, host: Host = NOBODY) -> Generator:
     """Load and build the generator ``spec`` names, in this process.
 

@@ -23,6 +23,7 @@ from vjengine.core.generation import GeneratorParams
 from vjengine.core.metrics import Rate, Ring
 from vjengine.errors import GeneratorError
 from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.birth import WorkerProcess
 from vjengine.generate.host import Level
 from vjengine.generate.life import WorkerLife
 from vjengine.generate.recovery import Recovery
@@ -35,6 +36,9 @@ State = Literal["starting", "running", "stalled", "restarting", "stopped"]
 
 HEALTHY_AFTER = 30.0
 """s of frames after which the next failure counts as the first again."""
+
+SPARE_AFTER = 5.0
+"""s of frames after which the next spare is started: loading libraries must not disturb the beginning."""
 
 _LOOK = 0.1  # s between looks at the heartbeat
 _STARVED = 10  # times the limit that a worker without processor time is waited for
@@ -54,6 +58,8 @@ class GeneratorProcess:
             if that is longer, so a slow generator is not taken for a dead one.
         ready_timeout: s that loading and the first frame may take without a sign of life; a generator that reports
             its progress may take as long as it needs.
+        spare: keep a second process that has loaded the generator's libraries and waits, so that a restart takes no
+            longer than loading the model. It costs the memory of those libraries.
         fallback: what plays, for the rest of the session, after three failures in a row or one that is for good.
 
     Raises:
@@ -71,6 +77,7 @@ class GeneratorProcess:
         stall_timeout: float = 3.0,
         ready_timeout: float = 30.0,
         fallback: GeneratorSpec | None = None,
+        spare: bool = False,
     ) -> None:
         for each in (spec, fallback or spec):
             require_generator(each.name)
@@ -95,6 +102,8 @@ class GeneratorProcess:
         self._durations = Ring(15)
         self._sequence = 0
         self._recovery = Recovery(spec, fallback)
+        self._wants_spare = spare
+        self._spare: WorkerProcess | None = None
         self._components: dict[str, Level] = {}
         self._effort: tuple[float, tuple[bool, float] | None] | None = None
         self._stopping = threading.Event()
@@ -156,7 +165,13 @@ class GeneratorProcess:
     def pid(self) -> int | None:
         """Id of the running process, or None between lives."""
         life = self._life
-        return life.pid if life is not None else None
+        return life.process.pid if life is not None else None
+
+    @property
+    def spare_pid(self) -> int | None:
+        """Id of the process that waits for the running one to die, or None."""
+        spare = self._spare
+        return spare.pid if spare is not None else None
 
     @property
     def fps(self) -> float:
@@ -178,6 +193,9 @@ class GeneratorProcess:
             log.exception("the generator's supervisor failed; there will be no new frames")
             self._say("error", "the supervisor failed; see the log")
         finally:
+            spare = self._take_spare()
+            if spare is not None:
+                spare.end()
             self.state = "stopped"
 
     def _supervise(self) -> None:
@@ -211,6 +229,7 @@ class GeneratorProcess:
                 self._fps_cap,
                 self._params.read(),
                 self._frame.read(),
+                self._take_spare(),
             )
         except (OSError, ValueError, GeneratorError) as error:
             return f"no worker process: {error}", False
@@ -239,7 +258,7 @@ class GeneratorProcess:
         looked = awake_since
         first_frame_at = 0.0
         while not self._stopping.is_set():
-            ready = wait([life.control, life.sentinel, self._wake_reader], timeout=_LOOK)
+            ready = wait([life.process.control, life.process.sentinel, self._wake_reader], timeout=_LOOK)
             now = self._clock.now()
             if now - looked > 10 * _LOOK:
                 awake_since = now  # it was we who slept (a suspended machine): the worker gets a fresh start
@@ -251,7 +270,9 @@ class GeneratorProcess:
                 self._flowing()
             if life.frames and now - first_frame_at > HEALTHY_AFTER:
                 self._recovery.healthy()
-            if life.sentinel in ready:
+            if self._wants_spare and self._spare is None and life.frames and now - first_frame_at > SPARE_AFTER:
+                self._start_spare()
+            if life.process.sentinel in ready:
                 return ""
             if life.failure is not None:
                 # Its last words are out; it may take long to die (a broken driver), and nothing more will come.
@@ -275,6 +296,21 @@ class GeneratorProcess:
     def _flowing(self) -> None:
         self.state = "running"
         self._say("error" if self._recovery.apology else "ok", self._recovery.apology)
+
+    def _start_spare(self) -> None:
+        try:
+            self._spare = WorkerProcess(self._recovery.spec)
+        except OSError as error:
+            self._wants_spare = False
+            log.warning("no spare process for the generator: %s", error)
+
+    def _take_spare(self) -> WorkerProcess | None:
+        """Return the spare if it is for what runs next; from now on it is the caller's."""
+        spare, self._spare = self._spare, None
+        if spare is None or (spare.living and spare.spec == self._recovery.spec):
+            return spare
+        spare.end()
+        return None
 
     def _pass_on(self, life: WorkerLife) -> None:
         """Tell the performer what the worker says of its parts."""
@@ -304,7 +340,7 @@ class GeneratorProcess:
         if silent <= limit / 2:
             self._effort = None
         elif self._effort is None:
-            self._effort = now, life.effort()
+            self._effort = now, life.process.effort()
         if life.frames:
             if silent > limit / 2 and self.state == "running":
                 self.state = "stalled"
@@ -318,7 +354,7 @@ class GeneratorProcess:
         if self._effort is None or silent > _STARVED * limit:
             return False
         since, before = self._effort
-        after = life.effort()
+        after = life.process.effort()
         return before is not None and after is not None and after[0] and after[1] - before[1] < 0.5 * (now - since)
 
     def _say(self, level: Level, message: str, component: str = "generator") -> None:

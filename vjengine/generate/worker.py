@@ -18,17 +18,18 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 
 from vjengine.core.clock import LiveClock
-from vjengine.errors import MissingDependency, UsageError
+from vjengine.errors import MissingDependency, UsageError, VJError
 from vjengine.generate.base import GeneratorSpec, Resumable
 from vjengine.generate.drawing import Easel
 from vjengine.generate.host import Failure, HostLog, PipeHost
-from vjengine.generate.registry import create_generator
+from vjengine.generate.registry import create_generator, warm_up
 from vjengine.generate.transport import LOADING, Link, Segment
 
 NICENESS = 10
 """Gives a tenth of a contested core, on POSIX: enough to go on drawing when the machine is full, and little enough that
 the compositor hardly notices. Lower still, an idle class draws nothing at all on a full machine."""
 
+_WARM_UP_AFTER = 0.2  # s without an assignment from which a worker takes itself for a spare
 _TEXT, _TRACE = 400, 4000  # characters of an error that cross: one write to the pipe stays one piece
 
 
@@ -51,19 +52,25 @@ class Assignment:
     fps_cap: float
 
 
-def run_worker(assignment: Assignment, control: Connection) -> None:
-    """Run a generator until told to stop, until the engine is gone, or until it fails.
+def run_worker(spec: GeneratorSpec, control: Connection) -> None:
+    """Wait for an assignment, then run the generator until told to stop, until the engine is gone, or until it fails.
 
-    ``control`` becomes readable when the engine says stop or goes away; nothing is ever read from it.
+    Args:
+        spec: what will be asked for; until then its libraries are loaded.
+        control: brings one :class:`Assignment`. After that it becomes readable when the engine says stop or goes
+            away; nothing more is read from it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the engine decides
     threading.Thread(target=_leave_with_parent, name="leave-with-parent", daemon=True).start()
     _yield_to_the_compositor()
-    _limit_threads(assignment.spec)
+    _limit_threads(spec)
+    if not control.poll(_WARM_UP_AFTER):
+        _warm_up(spec)
     try:
+        assignment: Assignment = control.recv()
         link = Link.attach(assignment.segment)
-    except FileNotFoundError:
-        return  # the engine gave up on this worker before it was born
+    except (EOFError, OSError):
+        return  # the engine is gone, or gave up on this worker before it was born
     clock = LiveClock(assignment.epoch)
     link.beat(clock.now(), LOADING)
     host = PipeHost(assignment.spec.name, link, clock, control)
@@ -79,6 +86,14 @@ def run_worker(assignment: Assignment, control: Connection) -> None:
         link.close()
     except BufferError:
         os._exit(0)  # a library still holds a view of the memory: it goes with the process
+
+
+def _warm_up(spec: GeneratorSpec) -> None:
+    """Load what the generator's module needs, ahead of time."""
+    _quiet()
+    # Whatever is wrong is told by the generator itself, when it is made.
+    with contextlib.suppress(ImportError, OSError, RuntimeError, VJError):
+        warm_up(spec.name)
 
 
 def _draw(assignment: Assignment, link: Link, clock: LiveClock, host: PipeHost, control: Connection) -> None:
@@ -105,6 +120,12 @@ def _failure(error: Exception) -> Failure:
 
 def _log_to_the_engine(host: PipeHost) -> None:
     logging.getLogger().addHandler(HostLog(host))
+    _quiet()
+
+
+def _quiet() -> None:
+    """Keep the terminal clean: what libraries have to say goes to the log, and that to the engine."""
+    logging.getLogger().addHandler(logging.NullHandler())
     logging.captureWarnings(True)
 
 
