@@ -127,7 +127,7 @@ def save_random_model(name: str, folder: Path, *, seed: int = 1, full_vae: bool 
     )
 
     parts = random_parts(name, seed=seed, full_vae=full_vae)
-    beta = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    beta = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
     scheduler = (
         LCMScheduler(**beta, prediction_type=parts.prediction)
         if parts.sampling == "lcm"
