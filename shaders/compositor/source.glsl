@@ -7,6 +7,10 @@ uniform sampler2D previous;
 in vec2 previous_at;
 uniform float fade;  // 0 shows the previous frame, 1 the newest
 #endif
+#ifdef MORPH
+uniform sampler2D flow;  // where things went from the previous frame to the newest, seen half way; rows as an upload's
+uniform vec2 moved;      // how much of that way to read off, in the previous frame and in the newest
+#endif
 
 // Beyond its edges the picture is mirrored, so that zooming out and shaking never show a border.
 vec2 mirrored(vec2 at) {
@@ -18,9 +22,19 @@ vec3 picture_at(sampler2D picture, vec2 at) {
 }
 
 vec3 source() {
-    vec3 light = picture_at(newest, newest_at);
+    vec2 at = newest_at;
+#ifdef MORPH
+    at = mirrored(at);
+    vec2 way = texture(flow, at).xy;
+    at += moved.y * way;
+#endif
+    vec3 light = picture_at(newest, at);
 #ifdef FADE
-    light = mix(picture_at(previous, previous_at), light, fade);
+    at = previous_at;
+#ifdef MORPH
+    at = mirrored(at) + moved.x * way;
+#endif
+    light = mix(picture_at(previous, at), light, fade);
 #endif
     return light;
 }

@@ -47,6 +47,10 @@ PICTURES = (
     "FEEDBACK HUE",
     "FADE FEEDBACK HUE",
     "FADE FEEDBACK HUE DISPLACE",
+    "FADE MORPH",
+    "FADE MORPH FEEDBACK",
+    "FADE MORPH FEEDBACK HUE",
+    "FADE MORPH FEEDBACK HUE DISPLACE",
 )
 FINISHES = (
     "",
@@ -218,10 +222,10 @@ class Compositor:
     def _draw_picture(self, control: ControlState) -> None:
         """Draw the source and the feedback, in linear light."""
         values = control.values
-        fading, textures, uniforms = self._source.bindings(control, self.internal_size)
-        features = ["FADE"] if fading else []
+        needed, textures, uniforms = self._source.bindings(control, self.internal_size)
+        features = list(needed)
         displaced = values["feedback.displace"] > 0.0
-        if not fading and displaced:
+        if displaced and not needed:
             # The variants that displace fade in any case.
             textures["previous"], uniforms["fade"] = textures["newest"], 1.0
             uniforms["previous_from_screen"] = uniforms["newest_from_screen"]

@@ -19,6 +19,7 @@ from vjengine.core.reducer import control_step, generator_params, initial_state
 from vjengine.core.show import Show
 from vjengine.core.signals import AudioFeatures
 from vjengine.generate.base import Generator
+from vjengine.generate.flow import FlowMeter
 
 if TYPE_CHECKING:
     import moderngl
@@ -39,7 +40,8 @@ class FrameSource(Protocol):
 class InlineFrames:
     """Calls a generator in place, once every ``every`` frames. Used where time waits for us.
 
-    The compositor cross-fades between the frames, as it does on stage.
+    The compositor fades between the frames, as it does on stage; the motion of a generator that flows is measured
+    where there is anything between two frames to be shown.
     """
 
     def __init__(self, generator: Generator, every: int = 1) -> None:
@@ -48,6 +50,8 @@ class InlineFrames:
         self._asked = 0
         self._made = 0
         self._frame: Frame | None = None
+        self._flows = self._every > 1 and getattr(generator, "flowing", False) is True
+        self._meter: FlowMeter | None = None
 
     def submit(self, params: GeneratorParams) -> None:
         """Make a frame for ``params`` if one is due."""
@@ -58,7 +62,13 @@ class InlineFrames:
         self._made += 1
         # The generator may draw its next picture into the same memory.
         pixels = frozen_pixels(self._generator.generate(params).copy())
-        self._frame = Frame(pixels, self._made, params.sequence, params.time, params.time, self._generator.name)
+        flow = None
+        if self._flows:
+            if self._meter is None:
+                self._meter = FlowMeter((pixels.shape[1], pixels.shape[0]))
+            flow = self._meter.measure(pixels)
+        now = params.time
+        self._frame = Frame(pixels, self._made, params.sequence, now, now, self._generator.name, flow=flow)
 
     def latest(self) -> Frame | None:
         """Return the frame made last."""
