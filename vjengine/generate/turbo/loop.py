@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from vjengine.generate.turbo.controls import Controls
-from vjengine.generate.turbo.noise import NoiseFields, NoiseState, start_picture
+from vjengine.generate.turbo.noise import NoiseFields, NoiseState
 from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.program import Dials, FrameProgram
 from vjengine.generate.turbo.schedule import Schedule
@@ -97,11 +97,9 @@ class TurboLoop:
         self._state = replace(state, noise=noise, time=controls.time, dreamt=True)
 
     def _begin(self, program: FrameProgram, state: LoopState) -> None:
-        plan = program.plan
         self._program = program
-        self._fields = NoiseFields(plan.latent_shape[1:], program.write_field)
+        self._fields = NoiseFields(program.plan.latent_shape[1:], program.write_field)
         self._loras = None
-        program.write_origin(start_picture((self._seed, 0, 0), plan.size))
         program.restart(state.picture, state.latents)
         # The tensors live on in the program: keeping these too would hold a picture's memory for nothing.
         self._state = replace(state, picture=None, latents=None)

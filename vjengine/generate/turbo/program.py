@@ -22,7 +22,7 @@ from vjengine.errors import GeneratorError
 from vjengine.generate.turbo.accel.base import Networks
 from vjengine.generate.turbo.accel.capture import capture
 from vjengine.generate.turbo.controls import MAX_FEEDBACK
-from vjengine.generate.turbo.noise import SLOTS, Field, NoiseMix, mixed_noise
+from vjengine.generate.turbo.noise import SLOTS, Field, NoiseMix, mixed_noise, start_picture
 from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.plan import FramePlan
 from vjengine.generate.turbo.schedule import COLUMNS, MAX_STEPS
@@ -82,10 +82,9 @@ class _Views:
 
     def __init__(self, device: torch.device) -> None:
         self.all = torch.zeros(_DIALS, device=device)
-        sizes = (6, 12, 2, SLOTS, MAX_STEPS * len(COLUMNS), 1, 1, 1)
-        motion, maps, self.layers, self.weights, rows, self.feedback, self.init, self.guidance = torch.split(
-            self.all, sizes
-        )  # type: ignore[no-untyped-call]
+        sizes = [6, 12, 2, SLOTS, MAX_STEPS * len(COLUMNS), 1, 1, 1]
+        parts = torch.split(self.all, sizes)
+        motion, maps, self.layers, self.weights, rows, self.feedback, self.init, self.guidance = parts
         self.motion, self.maps, self.rows = motion, maps.view(2, 6), rows.view(MAX_STEPS, len(COLUMNS))
 
 
@@ -100,6 +99,7 @@ class FrameProgram:
         parts: the model.
         plan: what both were made for.
         size: (width, height) of the output, px; the plan's if None. Another size is reached by resampling.
+        seed: of the picture that a new or broken loop starts from.
         stabilise: runs between warp and encode; the frame is then recorded in two halves.
 
     Attributes:
@@ -116,6 +116,7 @@ class FrameProgram:
         plan: FramePlan,
         *,
         size: tuple[int, int] | None = None,
+        seed: int = 1,
         stabilise: Stabiliser | None = None,
     ) -> None:
         self.networks, self.plan = networks, plan
@@ -145,7 +146,9 @@ class FrameProgram:
         self._field_inlets = [Inlet(one) for one in self._fields]
         self._seen_faults = torch.zeros(2, pin_memory=self._device.type == "cuda")
         self._played: dict[tuple[int, bool], tuple[Callable[[], None], ...]] = {}
+        self._origin.copy_(torch.from_numpy(start_picture((seed, 0, 0), plan.size)))
         self._record()
+        self.restart()
 
     def write_dials(self, dials: Dials) -> None:
         """Set the numbers of the next frame."""
@@ -167,11 +170,6 @@ class FrameProgram:
         self._init_inlet.write(pixels)
         self._init.copy_(self._init_pixels[..., :3].permute(2, 0, 1)[None])
         self._init.div_(255.0)
-
-    @torch.inference_mode()
-    def write_origin(self, picture: Field) -> None:
-        """Set the picture ``(1, 3, H, W)`` float32 0-1 that a broken loop starts again from."""
-        self._origin.copy_(torch.from_numpy(picture))
 
     @torch.inference_mode()
     def restart(self, picture: torch.Tensor | None = None, latents: torch.Tensor | None = None) -> None:
@@ -224,8 +222,7 @@ class FrameProgram:
         for guided in (False, True) if self._wants_guidance else (False,):
             for steps in range(1, MAX_STEPS + 1):
                 self._played[steps, guided] = self._recorded(steps, guided)
-        for carried in (self.picture, self.latents, self._faults):
-            carried.zero_()
+        self._faults.zero_()
 
     def _recorded(self, steps: int, guided: bool) -> tuple[Callable[[], None], Callable[[], None]]:
         def before() -> None:
