@@ -38,6 +38,7 @@ while True:
 HAMMER_AHEAD = (
     HAMMER.partition("while True")[0]
     + """
+link.work_ahead()
 places = [link.place_frame()]
 while True:
     n += 1
@@ -103,6 +104,10 @@ class TestNewestSlots:
     def test_two_are_begun_and_come_out_in_order(self) -> None:
         slots = NewestSlots(np.zeros(NewestSlots.size(4, 100), np.uint8), 4, 100)
         write(slots, b"zero")
+        slots.widen()
+        found = slots.read()
+        assert found is not None, "what was there stays there"
+        assert found[1].tobytes() == b"zero"
         for n in range(1, 20):
             first, second = slots.begin(), slots.begin(ahead=1)
             first[:1], second[:1] = n, n + 100
@@ -118,6 +123,12 @@ class TestNewestSlots:
         slots.begin(ahead=1)
         with pytest.raises(ValueError, match="3 slots cannot be begun at once"):
             slots.begin(ahead=2)
+
+    def test_room_is_made_before_the_work_begins(self, slots: NewestSlots) -> None:
+        write(slots, b"one")
+        write(slots, b"two")
+        with pytest.raises(ValueError, match="before it is used"):
+            slots.widen()
 
     def test_garbage_in_the_length_is_survived(self, slots: NewestSlots) -> None:
         write(slots, b"x")

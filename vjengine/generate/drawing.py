@@ -109,6 +109,8 @@ class Easel:
             GeneratorError: if a picture cannot be made, or is not as the contract wants it.
             OSError: if the engine is gone.
         """
+        if self._direct is not None:
+            self._link.work_ahead()
         due = 0.0
         version = 0
         while True:

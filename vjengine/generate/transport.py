@@ -43,6 +43,8 @@ PARAM_BYTES = 64 * 1024
 PARAM_SLOTS = 3
 FRAME_SLOTS = 4
 """One that is read, one that is newest, and two that a writer may have in hand: one travelling, one being drawn."""
+USUAL_SLOTS = 3
+"""So many are used until the writer says that it works ahead: every further one is memory that leaves the cache."""
 
 _LINE = 64  # bytes: one cache line, so that the two sides' words never share one
 _RETRIES = 4
@@ -68,13 +70,13 @@ class NewestSlots:
     Args:
         memory: the shared bytes this exchange lives in, at least :meth:`size` of them, zeroed, 64-byte aligned.
         slots: 3 let a reader finish in peace while the writer fills the next two; one more for each that is begun
-            ahead.
+            ahead. More than :data:`USUAL_SLOTS` are used only after :meth:`widen`.
         capacity: largest value in bytes.
     """
 
     def __init__(self, memory: Bytes, slots: int, capacity: int) -> None:
         stride = self._stride(capacity)
-        self._newest: Words = memory[:_LINE].view(np.int64)
+        self._newest: Words = memory[:_LINE].view(np.int64)  # version, 1 if all slots are used
         self._head: list[Words] = []
         self._body: list[Bytes] = []
         for i in range(slots):
@@ -98,6 +100,20 @@ class NewestSlots:
         """Number of the newest complete value; 0 before the first."""
         return int(self._newest[0])
 
+    @property
+    def _in_use(self) -> int:
+        return self._slots if self._newest[1] else min(self._slots, USUAL_SLOTS)
+
+    def widen(self) -> None:
+        """Use all slots from now on; for the writer, before its second value: until then both ways of counting agree.
+
+        Raises:
+            ValueError: if it is too late for that.
+        """
+        if self.version >= USUAL_SLOTS - 1:
+            raise ValueError("an exchange is widened before it is used")
+        self._newest[1] = 1
+
     def begin(self, ahead: int = 0) -> Bytes:
         """Lock the next slot and return its body, to be filled; :meth:`publish` must follow.
 
@@ -107,9 +123,9 @@ class NewestSlots:
         Raises:
             ValueError: if that would lock the slot which readers are sent to.
         """
-        if not 0 <= ahead < self._slots - 1:
-            raise ValueError(f"{ahead + 1} slots cannot be begun at once in an exchange of {self._slots}")
-        slot = (self.version + 1 + ahead) % self._slots
+        if not 0 <= ahead < self._in_use - 1:
+            raise ValueError(f"{ahead + 1} slots cannot be begun at once in an exchange of {self._in_use}")
+        slot = (self.version + 1 + ahead) % self._in_use
         self._head[slot][0] |= 1  # odd: being written, also if an earlier writer died half-way
         _fence()
         return self._body[slot]
@@ -117,7 +133,7 @@ class NewestSlots:
     def publish(self, length: int) -> int:
         """Unlock the first slot that :meth:`begin` gave, make it the newest, and return its version."""
         version = self.version + 1
-        head = self._head[version % self._slots]
+        head = self._head[version % self._in_use]
         head[1] = version
         head[2] = length
         _fence()
@@ -135,7 +151,8 @@ class NewestSlots:
             version = self.version
             if version <= after:
                 return None
-            head = self._head[version % self._slots]
+            slot = version % self._in_use
+            head = self._head[slot]
             _fence()
             lock = int(head[0])
             if lock & 1 or int(head[1]) != version:
@@ -144,7 +161,7 @@ class NewestSlots:
             if not 0 <= length <= self.capacity:
                 continue
             _fence()
-            value = self._body[version % self._slots][:length].copy()
+            value = self._body[slot][:length].copy()
             _fence()
             if int(head[0]) == lock and int(head[1]) == version:
                 return version, value
@@ -152,7 +169,7 @@ class NewestSlots:
 
     def release(self) -> None:
         """Let go of the memory."""
-        self._newest = np.zeros(1, dtype=np.int64)
+        self._newest = np.zeros(2, dtype=np.int64)
         self._head.clear()
         self._body.clear()
 
@@ -275,11 +292,16 @@ class Link:
 
     # Frames: the worker writes, the engine reads.
 
+    def work_ahead(self) -> None:
+        """Make room for a picture that is begun before the last one is published; before the first is."""
+        self._frames.widen()
+
     def place_frame(self, ahead: int = 0) -> Pixels:
         """Return the place of the next picture, ``(H, W, 4)`` uint8, to be filled; :meth:`publish_frame` must follow.
 
         Args:
-            ahead: how many placed before are yet to be published; they come first. At most 1.
+            ahead: how many placed before are yet to be published; they come first. At most 1, after
+                :meth:`work_ahead`.
         """
         width, height = self.segment.size
         return self._frames.begin(ahead)[_LINE : self.segment.pixel_bytes].reshape(height, width, 4)

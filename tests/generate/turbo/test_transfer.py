@@ -39,6 +39,7 @@ class TestSending:
     def test_pictures_arrive_whole_though_their_buffer_is_written_over_at_once(self, device: str, link: Link) -> None:
         outbox = Outbox(SIZE, device)
         buffer = picture(0, device)
+        link.work_ahead()
         ticket = None
         for n in range(1, 12):
             place = link.place_frame(ahead=int(ticket is not None))
