@@ -38,10 +38,20 @@ class _Text:
         self.embeds = torch.zeros(TEXT_TOKENS, parts.unet.config.cross_attention_dim, dtype=dtype, device=device)
         self.projected = torch.zeros(TEXT_TOKENS, unet.texts.width, dtype=dtype, device=device)
         self.keys_values: list[KeysValues] = unet.texts.views(self.projected)
+        self.pooled: torch.Tensor | None = None
+        self.size_ids: torch.Tensor | None = None
         self.condition: torch.Tensor | None = None
         if parts.kind == "sdxl":
-            width = parts.unet.time_embedding.linear_2.out_features
-            self.condition = torch.zeros(1, width, dtype=dtype, device=device)
+            embedding = parts.unet.add_embedding
+            sizes = 6 * parts.unet.config.addition_time_embed_dim
+            self.pooled = torch.zeros(1, embedding.linear_1.in_features - sizes, dtype=dtype, device=device)
+            self.size_ids = torch.zeros(1, 6, dtype=dtype, device=device)
+            self.condition = torch.zeros(1, embedding.linear_2.out_features, dtype=dtype, device=device)
+
+    def write_condition(self, unet: LeanUNet) -> None:
+        """Make the condition of pooled text and picture size, where the model has one."""
+        if self.condition is not None and self.pooled is not None and self.size_ids is not None:
+            self.condition.copy_(unet.shifts.condition(self.pooled, self.size_ids))
 
 
 class GraphNetworks:
@@ -85,22 +95,27 @@ class GraphNetworks:
         own = self._texts[negative]
         own.embeds.copy_(text.embeds[0])
         self._unet.texts.write(own.embeds, own.projected)
-        if own.condition is not None:
+        if own.pooled is not None and own.size_ids is not None:
             if text.pooled is None or text.size_ids is None:
                 raise GeneratorError("an SDXL model needs a pooled text and picture sizes beside the embeddings")
-            own.condition.copy_(self._unet.shifts.condition(text.pooled, text.size_ids))
+            own.pooled.copy_(text.pooled)
+            own.size_ids.copy_(text.size_ids)
+            own.write_condition(self._unet)
         # Keys and values were made with whatever weights the LoRAs have now: the next set_lora must not be skipped.
         self._lora = None
 
     @torch.inference_mode()
     def set_lora(self, weights: Sequence[float]) -> None:
-        """Write the LoRA weights; keys and values that depend on them are made anew."""
+        """Write the LoRA weights; keys, values and conditions that depend on them are made anew."""
         if self._parts.lora is None:
             return
         self._parts.lora.set(weights)
-        if self._unet.texts.touched and tuple(weights) != self._lora:
+        if tuple(weights) != self._lora:
             for text in self._texts.values():
-                self._unet.texts.write(text.embeds, text.projected, only_touched=True)
+                if self._unet.texts.touched:
+                    self._unet.texts.write(text.embeds, text.projected, only_touched=True)
+                if self._unet.shifts.touched:
+                    text.write_condition(self._unet)
         self._lora = tuple(weights)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ modules compute, so another rung may play the same modules meanwhile.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -61,32 +61,41 @@ class TimeShifts:
 
     Without conditions beside the timestep (``sd``) that is a table of 1000 rows: 40 MB in half precision for the
     full-size UNet. With them (``sdxl``) only the embedding before them is a table (2.6 MB), and one matrix product
-    makes all shifts. Blocks whose projection carries a LoRA are projected at every call.
+    makes all shifts. Whatever carries a LoRA is computed at every call instead.
+
+    Attributes:
+        touched: True if what the conditions add depends on LoRA weights.
     """
 
     def __init__(self, unet: Any, resnets: Sequence[Resnet]) -> None:
-        steps = torch.arange(TIMESTEPS, device=unet.conv_in.weight.device)
-        embedding = unet.time_embedding(unet.time_proj(steps).to(unet.conv_in.weight.dtype))
-        tabled = [resnet for resnet in resnets if is_plain(resnet.project_time)]
+        self._time_proj, self._time_embedding = unet.time_proj, unet.time_embedding
+        self._dtype: torch.dtype = unet.conv_in.weight.dtype
         self._conditioned = unet.add_embedding if unet.config.addition_embed_type == "text_time" else None
-        self._size_embedding = unet.add_time_proj if self._conditioned else None
-        self._widths = [resnet.width for resnet in tabled]
-        self._live = [(resnet.project_time, resnet.constant()) for resnet in resnets if resnet not in tabled]
-        self._order = [resnet in tabled for resnet in resnets]
-        weight, bias = fuse([resnet.project_time for resnet in tabled])
-        constants = [resnet.constant() for resnet in tabled]
-        constant = torch.cat(
-            [weight.new_zeros(w) if c is None else c for w, c in zip(self._widths, constants, strict=True)]
-        )
-        self._weight = weight
-        self._bias = constant if bias is None else bias + constant
+        self._size_embedding = unet.add_time_proj if self._conditioned is not None else None
+        self.touched = self._conditioned is not None and not _all_plain(self._conditioned)
+        constants = [resnet.constant() for resnet in resnets]
+        self._order = [is_plain(resnet.project_time) for resnet in resnets]
+        self._live = [
+            (resnet.project_time, constant)
+            for resnet, constant, plain in zip(resnets, constants, self._order, strict=True)
+            if not plain
+        ]
+        plain = [resnet for resnet, is_one in zip(resnets, self._order, strict=True) if is_one]
+        self._widths = [resnet.width for resnet in plain]
+        self._weight: torch.Tensor | None = None
+        self._bias: torch.Tensor | None = None
+        if plain:
+            self._weight, bias = fuse([resnet.project_time for resnet in plain])
+            self._bias = self._weight.new_zeros(sum(self._widths)) if bias is None else bias.clone()
+            for part, resnet in zip(torch.split(self._bias, self._widths), plain, strict=True):
+                if (constant := resnet.constant()) is not None:
+                    part += constant
+        self._embeddings: torch.Tensor | None = None
         self._table: torch.Tensor | None = None
-        if self._conditioned is None:
-            # The activation before every projection is the same one.
-            self._embedding = F.silu(embedding)
-            self._table = F.linear(self._embedding, self._weight, self._bias)
-        else:
-            self._embedding = embedding
+        if _all_plain(unet.time_embedding):
+            self._embeddings = self._embed(torch.arange(TIMESTEPS, device=unet.conv_in.weight.device))
+            if self._conditioned is None and self._weight is not None:
+                self._table = F.linear(F.silu(self._embeddings), self._weight, self._bias)
 
     def condition(self, pooled: torch.Tensor, size_ids: torch.Tensor) -> torch.Tensor:
         """Return what pooled text and picture size add to the time embedding: ``(1, E)``."""
@@ -100,25 +109,26 @@ class TimeShifts:
         """Return one shift ``(C,)`` a residual block, for ``timestep`` ``(1,)``."""
         if self._table is not None and not self._live:
             return list(torch.split(self._table.index_select(0, timestep)[0], self._widths))
-        activated = self._embedding.index_select(0, timestep)
-        if condition is not None:
-            activated = F.silu(activated + condition)
-        rows = (
-            F.linear(activated, self._weight, self._bias)
-            if self._table is None
-            else self._table.index_select(0, timestep)
-        )
-        ready = iter(torch.split(rows[0], self._widths))
+        embedding = self._embed(timestep) if self._embeddings is None else self._embeddings.index_select(0, timestep)
+        activated = F.silu(embedding if condition is None else embedding + condition)
+        ready: Iterator[torch.Tensor] = iter(())
+        if self._weight is not None:
+            ready = iter(torch.split(F.linear(activated, self._weight, self._bias)[0], self._widths))
         live = iter(self._live)
-        shifts = []
-        for tabled in self._order:
-            if tabled:
-                shifts.append(next(ready))
-            else:
-                layer, constant = next(live)
-                shift = layer(activated)[0]
-                shifts.append(shift if constant is None else shift + constant)
-        return shifts
+        return [next(ready) if plain else _projected(activated, *next(live)) for plain in self._order]
+
+    def _embed(self, timesteps: torch.Tensor) -> torch.Tensor:
+        embedding: torch.Tensor = self._time_embedding(self._time_proj(timesteps).to(self._dtype))
+        return embedding
+
+
+def _projected(activated: torch.Tensor, layer: Any, constant: torch.Tensor | None) -> torch.Tensor:
+    shift: torch.Tensor = layer(activated)[0]
+    return shift if constant is None else shift + constant
+
+
+def _all_plain(embedding: Any) -> bool:
+    return is_plain(embedding.linear_1) and is_plain(embedding.linear_2)
 
 
 class LeanUNet:
