@@ -82,17 +82,6 @@ def test_shipped_safety_macros_act_at_once() -> None:
     assert rate.value <= 3.0
 
 
-def test_shipped_levels_begin_where_the_look_is_as_written() -> None:
-    macros = bundled()
-    for name in ("INTENSITY", "ENERGY"):
-        assert macros[name].initial == macros[name].neutral == 0.5
-        for effect in macros[name].effects:
-            row = PARAMS[effect.param]
-            for end in (-0.5, 0.5):
-                moved = effect.apply(row.default, end)
-                assert moved > 0.0 or row.low < 0.0 or effect.operation == "add", (name, effect)
-
-
 def shipped(*events: Event, seconds: float = 0.0) -> tuple[ControlState, ControlState]:
     """Return the control states of the first frame and of one ``seconds`` after ``events``, with what ships."""
     show = Show(bundled(), {})
@@ -101,6 +90,25 @@ def shipped(*events: Event, seconds: float = 0.0) -> tuple[ControlState, Control
     for n in range(2, 2 + round(seconds * 60)):
         after = control_step(after, (), NO_AUDIO, FrameTime(n, n / 60, 1 / 60), show)
     return before, after
+
+
+@pytest.mark.parametrize("name", ["INTENSITY", "ENERGY"])
+def test_shipped_levels_begin_where_the_look_is_as_written(name: str) -> None:
+    macro = bundled()[name]
+    assert macro.initial == macro.neutral == 0.5
+    rows = {effect.param: PARAMS[effect.param] for effect in macro.effects}
+    before, up = shipped(MacroLevel(macro=name, value=1.0), seconds=2.0)
+    _, down = shipped(MacroLevel(macro=name, value=0.0), seconds=2.0)
+    assert {param: before.values[param] for param in rows} == {param: row.default for param, row in rows.items()}
+    for param, row in rows.items():
+        assert up.values[param] > row.default, param
+        # Nothing shakes less than not at all.
+        assert down.values[param] < row.default or row.default == row.low, param
+    for effect in macro.effects:
+        row = rows[effect.param]
+        assert effect.apply(row.default, 0.5) <= row.high, f"{effect.param}: the end of the fader does nothing"
+        lowest = effect.apply(row.default, -0.5)
+        assert lowest >= row.low or row.default == row.low, f"{effect.param}: the end of the fader does nothing"
 
 
 def test_shipped_audio_is_on_at_the_start_and_lets_the_picture_follow() -> None:

@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
             _clear(folder, macros)
         else:
             _switch(folder, macros, args.action, args.name, args.value)
+    except BrokenPipeError:
+        raise  # nothing is wrong with the folder: whoever reads what is printed went away
     except OSError as error:
         raise InputError(f"the live folder {path} cannot be used: {error.strerror or error}") from error
     return 0
