@@ -8,29 +8,36 @@ from typing import Any
 
 import pytest
 
+from vjengine.generate.turbo.quiet import silence_libraries
+
+silence_libraries()
+
 
 @pytest.fixture(scope="session")
-def tiny_parts() -> Any:
-    """The model ``random:tiny``; whoever changes it takes a deep copy."""
+def one_thread() -> None:
+    """Sums come out the same, and the machine's other cores are somebody else's."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_parts(one_thread: None) -> Any:
+    """The model ``random:tiny``; whoever changes it takes a deep copy."""
     from vjengine.generate.turbo.random_models import random_parts
 
     return random_parts("tiny")
 
 
 @pytest.fixture(scope="session")
-def tiny_sdxl_parts() -> Any:
+def tiny_sdxl_parts(one_thread: None) -> Any:
     """The model ``random:tiny-sdxl``; whoever changes it takes a deep copy."""
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
     from vjengine.generate.turbo.random_models import random_parts
 
     return random_parts("tiny-sdxl")
 
 
 @pytest.fixture(scope="session")
-def sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sd_folder(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder with the model ``tiny``."""
     from vjengine.generate.turbo.random_models import save_random_model
 
@@ -38,7 +45,7 @@ def sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sdxl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sdxl_folder(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder with the model ``tiny-sdxl``."""
     from vjengine.generate.turbo.random_models import save_random_model
 
