@@ -5,6 +5,7 @@ Loaded by file path from the tests that need it, since tests are no package.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -24,6 +25,7 @@ class LocalHub:
         commits: commits to tell instead of those that follow from the content.
         sizes: sizes to tell instead of the true ones, by path.
         cut: break the connection after so many bytes of a large file, as often as ``cuts`` says.
+        stall_after: send so many bytes of a large file and then nothing more.
         spoil: paths that are sent with a byte changed, as often as ``spoils`` says.
         asked: every request: method, path, Range header.
     """
@@ -33,6 +35,7 @@ class LocalHub:
     sizes: dict[str, int] = field(default_factory=dict)
     cut: int = 0
     cuts: int = 0
+    stall_after: int = 0
     spoil: str = ""
     spoils: int = 0
     gated: set[str] = field(default_factory=set)
@@ -122,6 +125,17 @@ class LocalHub:
             start = int(wanted[1])
             headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
             status, data = 206, data[start:]
+        if len(data) > self.stall_after > 0:
+            request.send_response(status)
+            request.send_header("Content-Length", str(len(data)))
+            request.end_headers()
+            request.wfile.write(data[: self.stall_after])
+            request.wfile.flush()
+            request.connection.settimeout(30)
+            request.close_connection = True
+            with contextlib.suppress(OSError):
+                request.connection.recv(1)  # until the other side has had enough
+            return
         if self.cuts > 0 and len(data) > self.cut > 0:
             self.cuts -= 1
             request.send_response(status)

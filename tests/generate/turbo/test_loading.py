@@ -336,7 +336,7 @@ def test_one_file_with_its_configurations_beside_it(sd_folder: Path, tiny_parts:
 def test_one_file_that_is_something_else(tmp_path: Path, empty: Store, tiny_parts: Any) -> None:
     path = tmp_path / "lora.safetensors"
     save_file({"lora_unet_x.lora_down.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(GeneratorError, match=r"not a whole model: .*A LoRA is given as lora="):
+    with pytest.raises(GeneratorError, match=r"not a whole model: .*A LoRA is given with --lora"):
         load_parts(str(path), store=empty)
     path.write_bytes(b"\x00" * 40)
     with pytest.raises(GeneratorError, match="is not a safetensors file"):

@@ -45,7 +45,7 @@ def load_folder(folder: Path, *, dtype: Any, full_vae: bool, alive: Alive) -> Pi
     own = folder / "vae" / "config.json"
     small = own.is_file() and read_config(own).get("_class_name") == "AutoencoderTiny"
     if full_vae and small:
-        raise GeneratorError(f"{folder} has a small autoencoder only; play it without vae=full")
+        raise GeneratorError(f"{folder} has a small autoencoder only; play it without --full-vae")
     if small or (full_vae and own.is_file()):
         pieces.vae = load_component("AutoencoderTiny" if small else "AutoencoderKL", folder / "vae", dtype)
         pieces.files.update(component_files(folder, ("vae",)))

@@ -91,7 +91,7 @@ def _lora_path(name: str, store: Store) -> Path:
         raise UsageError(f"{name} is not a LoRA: give a .safetensors file, or the hub id of one")
     path = store.path(name)
     if not path.is_file():
-        raise GeneratorError(f"{name} is a whole model, not a LoRA; play it with model={name}")
+        raise GeneratorError(f"{name} is a whole model, not a LoRA; play it with --model {name}")
     return path
 
 
@@ -161,7 +161,7 @@ def _give_vae(pieces: Pieces, source: Source, full_vae: bool, dtype: torch.dtype
         # The published one overflows half precision to black pictures; this is the same, rescaled.
         name = "sdxl-vae"
     elif full_vae:
-        raise GeneratorError(f"{source.name} has no full autoencoder; play it without vae=full")
+        raise GeneratorError(f"{source.name} has no full autoencoder; play it without --full-vae")
     else:
         name = "taesdxl" if pieces.kind == "sdxl" else "taesd"
     try:
