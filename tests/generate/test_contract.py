@@ -10,10 +10,12 @@ import pytest
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import PARAMS
 from vjengine.errors import DisplayError, GeneratorError, MissingDependency, UsageError
-from vjengine.generate.base import Generator, GeneratorSpec, checked_pixels
+from vjengine.generate.base import Generator, GeneratorSpec, Option, checked_pixels
 from vjengine.generate.registry import create_generator, generator_names, parse_generator
 
 SIZES = [(320, 180), (64, 64), (333, 187)]
+OPTIONS: dict[str, dict[str, Option]] = {"turbo": {"model": "random:tiny", "rung": "eager", "threads": 1.0}}
+"""What a generator needs to run without a download."""
 
 
 def journey(frames: int) -> list[GeneratorParams]:
@@ -39,7 +41,7 @@ def build(name: str, size: tuple[int, int], seed: int = 1) -> Generator:
     if name == "procedural" and importlib.util.find_spec("vjengine.generate.procedural") is None:
         pytest.skip("the procedural generator is not part of this checkout")
     try:
-        return create_generator(GeneratorSpec(name, size, seed))
+        return create_generator(GeneratorSpec(name, size, seed, OPTIONS.get(name, {})))
     except (MissingDependency, DisplayError) as error:
         pytest.skip(f"{name} cannot run here: {error}")
 
@@ -90,7 +92,7 @@ def test_another_seed_is_another_picture() -> None:
 
 class TestNamesAndOptions:
     def test_unknown_name_lists_the_known(self) -> None:
-        with pytest.raises(UsageError, match=r"'plasma'.*procedural, still"):
+        with pytest.raises(UsageError, match=r"'plasma'.*procedural, still, turbo"):
             create_generator(GeneratorSpec("plasma", (64, 64)))
 
     def test_options_are_parsed(self) -> None:

@@ -12,7 +12,11 @@ from vjengine.generate.base import NOBODY, Generator, GeneratorSpec, Host, Optio
 _BUILT_IN: dict[str, tuple[str, str]] = {
     "procedural": ("vjengine.generate.procedural", "ProceduralGenerator"),
     "still": ("vjengine.generate.still", "StillGenerator"),
+    "turbo": ("vjengine.generate.turbo.generator", "TurboGenerator"),
 }
+
+# Name -> module whose function ``warm_up`` does the slow imports that the generator's own module leaves for later.
+_LATER: dict[str, str] = {"turbo": "vjengine.generate.turbo.warm"}
 
 
 def generator_names() -> tuple[str, ...]:
@@ -33,17 +37,14 @@ def require_generator(name: str) -> None:
 def warm_up(name: str) -> None:
     """Load the libraries of generator ``name`` without building one, for a process that waits its turn.
 
-    A module whose imports come later than its own has a function ``warm_up`` that does them.
-
     Raises:
         UsageError: if there is no generator of that name.
         MissingDependency: if it needs a library that is not installed.
     """
     require_generator(name)
-    module = importlib.import_module(_BUILT_IN[name][0])
-    later = getattr(module, "warm_up", None)
-    if later is not None:
-        later()
+    importlib.import_module(_BUILT_IN[name][0])
+    if name in _LATER:
+        importlib.import_module(_LATER[name]).warm_up()
 
 
 def create_generator(spec: GeneratorSpec, host: Host = NOBODY) -> Generator:

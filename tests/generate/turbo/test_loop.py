@@ -75,7 +75,7 @@ _MOVES: list[dict[str, float]] = [
 
 def test_every_control_moves_the_picture_and_none_allocates(lcm: TurboParts) -> None:
     loop = TurboLoop(program(lcm), lcm, 1)
-    loop.program.write_init(np.full((64, 64, 4), 90, np.uint8))
+    loop.program.write_init(np.full((64, 64, 3), 90, np.uint8))
     for n in range(3):
         loop.step(controls(n))
     addresses = {name: tensor.data_ptr() for name, tensor in loop.program.buffers.items()}

@@ -110,7 +110,7 @@ def test_feedback_keeps_the_last_latents_and_is_limited_here_too(models: dict[st
 def test_the_init_picture_comes_in_by_its_amount(models: dict[str, TurboParts]) -> None:
     parts = models["tiny"]
     made = program(parts)
-    card = np.zeros((64, 128, 4), np.uint8)
+    card = np.zeros((64, 128, 3), np.uint8)
     card[:, :64] = 200
     made.write_init(card)
     expected = made.buffers["init"]
@@ -119,7 +119,7 @@ def test_the_init_picture_comes_in_by_its_amount(models: dict[str, TurboParts]) 
     pixels(made, dials(parts, init=1.0))
     torch.testing.assert_close(made.buffers["moved"], expected)
     with pytest.raises(GeneratorError, match="init picture"):
-        made.write_init(np.zeros((10, 10, 4), np.uint8))
+        made.write_init(np.zeros((10, 10, 3), np.uint8))
 
 
 def test_guidance_pulls_away_from_the_negative_text(models: dict[str, TurboParts]) -> None:

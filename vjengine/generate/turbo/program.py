@@ -137,7 +137,7 @@ class FrameProgram:
         self._moved = empty(*picture)
         self._origin = empty(*picture)
         self._init = empty(*picture)
-        self._init_pixels = empty(plan.size[1], plan.size[0], 4, dtype=torch.uint8)
+        self._init_pixels = empty(plan.size[1], plan.size[0], 3, dtype=torch.uint8)
         self._fields = empty(SLOTS, *latent[1:])
         self._faults = empty(2)
         self._warp = Warp(*picture[2:], self._device)
@@ -160,7 +160,7 @@ class FrameProgram:
 
     @torch.inference_mode()
     def write_init(self, pixels: Pixels) -> None:
-        """Set the init picture: ``(H, W, 4)`` uint8 of the plan's size.
+        """Set the init picture: ``(H, W, 3)`` uint8 of the plan's size.
 
         Raises:
             GeneratorError: if it has another shape.
@@ -168,7 +168,7 @@ class FrameProgram:
         if pixels.shape != tuple(self._init_pixels.shape) or pixels.dtype != np.uint8:
             raise GeneratorError(f"an init picture is {tuple(self._init_pixels.shape)} uint8, not {pixels.shape}")
         self._init_inlet.write(pixels)
-        self._init.copy_(self._init_pixels[..., :3].permute(2, 0, 1)[None])
+        self._init.copy_(self._init_pixels.permute(2, 0, 1)[None])
         self._init.div_(255.0)
 
     @torch.inference_mode()

@@ -28,21 +28,24 @@ class Inlet:
         self._target = target
         self._turn = 0
         self._ring: list[tuple[torch.Tensor, Any]] = []
-        if target.device.type == "cuda":
+        if target.device.type != "cpu":
+            pinned = target.device.type == "cuda"
             self._ring = [
-                (torch.empty(target.shape, dtype=target.dtype, pin_memory=True), _cuda.Event()) for _ in range(RING)
+                (torch.empty(target.shape, dtype=target.dtype, pin_memory=pinned), _cuda.Event() if pinned else None)
+                for _ in range(RING)
             ]
 
     @torch.inference_mode()
     def write(self, array: npt.NDArray[np.generic]) -> None:
         """Copy ``array``, of the target's shape and dtype; it may change afterwards."""
-        source = torch.from_numpy(array)
         if not self._ring:
-            self._target.copy_(source)
+            np.copyto(self._target.numpy(), array)
             return
         piece, read = self._ring[self._turn]
         self._turn = (self._turn + 1) % RING
-        read.synchronize()  # at once, unless the host is a whole ring ahead
-        piece.copy_(source)
-        self._target.copy_(piece, non_blocking=True)
-        read.record(_cuda.current_stream(self._target.device))
+        if read is not None:
+            read.synchronize()  # at once, unless the host is a whole ring ahead
+        np.copyto(piece.numpy(), array)
+        self._target.copy_(piece, non_blocking=read is not None)
+        if read is not None:
+            read.record(_cuda.current_stream(self._target.device))
