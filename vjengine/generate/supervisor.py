@@ -37,7 +37,7 @@ State = Literal["starting", "running", "stalled", "restarting", "stopped"]
 HEALTHY_AFTER = 30.0
 """s of frames after which the next failure counts as the first again."""
 
-SPARE_AFTER = 5.0
+SPARE_AFTER = 10.0
 """s of frames after which the next spare is started: loading libraries must not disturb the beginning."""
 
 _LOOK = 0.1  # s between looks at the heartbeat
