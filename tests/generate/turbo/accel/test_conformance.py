@@ -19,6 +19,7 @@ from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.plan import TEXT_TOKENS, FramePlan, RungName
 from vjengine.generate.turbo.random_models import random_parts
 
+torch.backends.cudnn.allow_tf32 = False  # rungs are compared, and this is rounding that they may do differently
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SIZE = (128, 64)
 KINDS = ("tiny", "tiny-v", "tiny-lcm", "tiny-sdxl", "tiny-lcm+lora", "tiny-sdxl+lora")

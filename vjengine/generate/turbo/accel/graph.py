@@ -15,8 +15,11 @@ same parts while this one loads on another thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +27,7 @@ from vjengine.errors import GeneratorError
 from vjengine.generate.turbo.accel.attention import KeysValues
 from vjengine.generate.turbo.accel.autoencoder import Autoencoder, DiffusersAutoencoder, LeanTiny
 from vjengine.generate.turbo.accel.base import Networks, Say, TextState
+from vjengine.generate.turbo.accel.fused import best_ops
 from vjengine.generate.turbo.accel.modules import channels_last
 from vjengine.generate.turbo.accel.ops import Ops
 from vjengine.generate.turbo.accel.unet import LeanUNet, lean_unet
@@ -65,6 +69,10 @@ class GraphNetworks:
         device = torch.device(plan.device)
         self.capturable = device.type == "cuda"
         self.ops = ops
+        # Triton launches on the current device, not on the tensors'.
+        self._here: Callable[[], AbstractContextManager[Any]] = (
+            partial(torch.cuda.device, device) if device.type == "cuda" else nullcontext
+        )
         self._parts = parts
         self._unet = lean_unet(parts.unet)
         self._autoencoder: Autoencoder = (
@@ -82,7 +90,8 @@ class GraphNetworks:
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, *, negative: bool = False) -> torch.Tensor:
         """Return the UNet's output."""
         text = self._texts[negative]
-        return self._unet(latents, timestep, text.keys_values, text.condition, self.ops)
+        with self._here():
+            return self._unet(latents, timestep, text.keys_values, text.condition, self.ops)
 
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
@@ -155,4 +164,4 @@ class GraphRung:
             torch.backends.cudnn.benchmark = True
             channels_last(parts.unet)
             channels_last(parts.vae)
-        return GraphNetworks(parts, plan, Ops())
+        return GraphNetworks(parts, plan, best_ops(torch.device(plan.device), getattr(torch, plan.precision)))
