@@ -333,6 +333,67 @@ def test_one_file_with_its_configurations_beside_it(sd_folder: Path, tiny_parts:
         load_parts(str(path), store=store)
 
 
+def write_single_sdxl(path: Path, parts: Any) -> Path:
+    """Write an ``sdxl`` model as such files are: its second encoder as OpenCLIP names and packs it."""
+    tensors = {f"model.diffusion_model.{ldm_name(k, parts.unet)}": v for k, v in parts.unet.state_dict().items()}
+    for key, value in parts.text_encoders[0].state_dict().items():
+        tensors[f"conditioner.embedders.0.transformer.text_model.{key.removeprefix('text_model.')}"] = value
+    second = {key.removeprefix("text_model."): value for key, value in parts.text_encoders[1].state_dict().items()}
+    layers = {key.split(".")[2] for key in second if key.startswith("encoder.layers.")}
+    names = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj",
+             "self_attn.out_proj": "attn.out_proj"}  # fmt: skip
+    packed = {
+        "token_embedding.weight": second["embeddings.token_embedding.weight"],
+        "positional_embedding": second["embeddings.position_embedding.weight"],
+        "text_projection": second["text_projection.weight"].T,
+    }
+    for end in ("weight", "bias"):
+        packed[f"ln_final.{end}"] = second[f"final_layer_norm.{end}"]
+        for layer in layers:
+            block, here = f"transformer.resblocks.{layer}", f"encoder.layers.{layer}"
+            three = [second[f"{here}.self_attn.{part}_proj.{end}"] for part in "qkv"]
+            packed[f"{block}.attn.in_proj_{end}"] = torch.cat(three)
+            packed.update({f"{block}.{theirs}.{end}": second[f"{here}.{ours}.{end}"] for ours, theirs in names.items()})
+    tensors.update({f"conditioner.embedders.1.model.{key}": value for key, value in packed.items()})
+    save_file({key: value.contiguous().clone() for key, value in tensors.items()}, path)
+    return path
+
+
+def test_one_file_of_sdxl_with_its_second_encoder(sdxl_folder: Path, tiny_sdxl_parts: Any, tmp_path: Path) -> None:
+    path = write_single_sdxl(tmp_path / "xl.safetensors", tiny_sdxl_parts)
+    shutil.copytree(sdxl_folder, tmp_path / "xl")  # configurations, tokenizers and schedule count, weights do not
+    for weights in (tmp_path / "xl").rglob("*.safetensors"):
+        weights.unlink()
+    store = Store(tmp_path / "store", offline=True)
+    give(store, "taesdxl", sdxl_folder / "vae")
+    parts = load_parts(str(path), store=store)
+    assert (parts.kind, parts.wants_guidance) == ("sdxl", False)
+    same(parts.unet, tiny_sdxl_parts.unet)
+    for mine, saved in zip(parts.text_encoders, tiny_sdxl_parts.text_encoders, strict=True):
+        same(mine, saved)
+
+
+@pytest.mark.parametrize(
+    ("family", "millions"),
+    [("sd1", (859.5, 83.7, 123.1)), ("sd2", (865.9, 83.7, 340.4)), ("sdxl", (2567.5, 83.7, 123.1, 694.7))],
+)
+def test_the_configurations_written_down_are_the_published_ones(family: str, millions: tuple[float, ...]) -> None:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    from vjengine.generate.turbo.single_file import _CONFIGS
+
+    configs = _CONFIGS[family]
+    with torch.device("meta"):
+        networks = [UNet2DConditionModel.from_config(configs["unet"]), AutoencoderKL.from_config(configs["vae"])]
+        networks.append(CLIPTextModel(CLIPTextConfig(**configs["text_encoder"])))
+        if "text_encoder_2" in configs:
+            networks.append(CLIPTextModelWithProjection(CLIPTextConfig(**configs["text_encoder_2"])))
+    counts = [sum(parameter.numel() for parameter in network.parameters()) / 1e6 for network in networks]
+    assert counts == pytest.approx(millions, abs=0.06)
+
+
 def test_one_file_that_is_something_else(tmp_path: Path, empty: Store, tiny_parts: Any) -> None:
     path = tmp_path / "lora.safetensors"
     save_file({"lora_unet_x.lora_down.weight": torch.zeros(2, 2)}, path)

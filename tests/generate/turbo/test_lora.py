@@ -212,3 +212,30 @@ def test_as_many_numbers_as_loras(tiny_parts: Any, write_lora: Write, tmp_path: 
     for wrong in ([], [1.0, 2.0], [float("nan")]):
         with pytest.raises(UsageError, match="1 LoRA weights are needed"):
             stack.set(wrong)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU: there is none")
+def test_a_captured_graph_replays_with_new_weights(tiny_parts: Any, write_lora: Write, tmp_path: Path) -> None:
+    unet = copy.deepcopy(tiny_parts.unet).cuda()
+    stack = add_loras(unet, [write_lora(tmp_path / "a.safetensors", unet)])
+    latents, text = torch.randn(1, 4, 8, 8, device="cuda"), torch.randn(1, 77, 32, device="cuda")
+    step = torch.tensor([499], device="cuda")
+    with torch.inference_mode():
+
+        def draw() -> Any:
+            return unet(latents, step, encoder_hidden_states=text, return_dict=False)[0]
+
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                draw()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            captured = draw()
+        for weight in (0.0, 0.7, 0.0):
+            stack.set([weight])
+            graph.replay()
+            torch.testing.assert_close(captured, draw(), atol=1e-3, rtol=1e-3)

@@ -140,8 +140,8 @@ def _plan(path: Path, beside: Path, tensors: dict[str, Any], store: Store) -> _P
     """Return the family that ``tensors`` belong to, with its configurations and tokenizers."""
     if _FIRST not in tensors:
         raise GeneratorError(
-            f"{path} is not a whole model: it has no UNet under the original code's names. A LoRA is given with --lora, "
-            "a part of a diffusers pipeline belongs into its folder"
+            f"{path} is not a whole model: it has no UNet under the original code's names. A LoRA is given with "
+            "--lora, a part of a diffusers pipeline belongs into its folder"
         )
     family = _WIDTHS.get(tensors[_CONTEXT].shape[1]) if _CONTEXT in tensors else None
     configs = _CONFIGS[family] if family else {}
