@@ -14,6 +14,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,7 +23,18 @@ import torch
 from benchmarks.common import Report, arguments
 from benchmarks.harness import scratch
 from benchmarks.turbo_peers import diffusers_frames, stream_diffusion_frames
-from benchmarks.turbo_rig import Job, Rig, clean, controls, peak_tflops, quieten, rig, synchronise, work
+from benchmarks.turbo_rig import (
+    Job,
+    Rig,
+    add_random_lora,
+    clean,
+    controls,
+    peak_tflops,
+    quieten,
+    rig,
+    synchronise,
+    work,
+)
 from vjengine.errors import VJError
 from vjengine.generate.turbo.accel.ladder import RUNGS
 from vjengine.generate.turbo.parts import TurboParts
@@ -88,6 +100,8 @@ def measure(report: Report, job: Job, rungs: Sequence[str], options: argparse.Na
             report.note(f"{job} {name}: {error}")
     if {"eager", "graph"} <= set(rungs):
         _swap(report, job, parts, folder)
+    if "graph" in rungs:
+        _lora(report, job, parts, folder)
 
 
 def _frames(
@@ -131,8 +145,6 @@ def _changes(report: Report, job: Job, name: str, playing: Rig, p50: float) -> N
         "seed": lambda _number: {"seed": 7, "reseed": 1},
         "strength": lambda number: {"strength": 0.3 + 0.5 * number / watched},
     }
-    if job.plan.loras:
-        acts["LoRA weight"] = lambda number: {"loras": (number / watched,) * job.plan.loras}
     for what, act in acts.items():
         taken = []
         for number in range(watched):
@@ -140,6 +152,19 @@ def _changes(report: Report, job: Job, name: str, playing: Rig, p50: float) -> N
             changes = act(number)
             taken.append((time.perf_counter() - start) * 1e3 + playing.frame(**changes)[0])
         report.add(f"{job} {name} worst frame after {what}", "x p50", max(taken) / p50, goal="<= 2")
+
+
+def _lora(report: Report, job: Job, parts: TurboParts, folder: Path) -> None:
+    """Report the graph rung with a LoRA over all attention: what it costs, and what moving its weight costs."""
+    add_random_lora(parts, folder / "random.safetensors")
+    job = replace(job, plan=replace(job.plan, loras=1))
+    with rig(RUNGS["graph"], parts, job, folder / "graph") as playing:
+        frames, _ = playing.play(max(5, job.frames // 2))
+        p50 = statistics.median(frames)
+        report.add(f"{job} graph, a LoRA on all attention, frame", "ms", frames)
+        watched = WATCHED if job.plan.device != "cpu" else 5
+        moved = [playing.frame(loras=((number + 1) / watched,))[0] for number in range(watched)]
+        report.add(f"{job} graph worst frame after LoRA weight", "x p50", max(moved) / p50, goal="<= 2")
 
 
 def _swap(report: Report, job: Job, parts: TurboParts, folder: Path) -> None:

@@ -164,6 +164,23 @@ def clean(device: str) -> None:
         torch.cuda.empty_cache()
 
 
+def add_random_lora(parts: TurboParts, file: Path, rank: int = 16) -> None:
+    """Put a random LoRA over all attention of ``parts``, as most LoRAs that people share are."""
+    from safetensors.torch import save_file
+
+    from vjengine.generate.turbo.lora import add_loras
+
+    numbers = torch.Generator().manual_seed(1)
+    tensors = {}
+    for name, layer in parts.unet.named_modules():
+        if ".attn" in name and isinstance(layer, torch.nn.Linear):
+            for which, shape in (("A", (rank, layer.in_features)), ("B", (layer.out_features, rank))):
+                tensors[f"unet.{name}.lora_{which}.weight"] = torch.randn(shape, generator=numbers) * 0.02
+    save_file(tensors, file)
+    parts.lora = add_loras(parts.unet, [file])
+    parts.fingerprint += parts.lora.fingerprint
+
+
 def work(parts: TurboParts, plan: FramePlan) -> float:
     """Return the GFLOP of one frame, one step: UNet, encoder and decoder, counted without computing anything."""
     from torch.utils.flop_counter import FlopCounterMode

@@ -108,12 +108,16 @@ class CudnnOps(FusedOps):
 
     def conv_relu(self, x: torch.Tensor, conv: Any) -> torch.Tensor:
         """See :meth:`Ops.conv_relu`."""
+        if conv.weight.shape[0] % 8 or conv.weight.shape[1] % 8:
+            return super().conv_relu(x, conv)  # cuDNN joins the two for whole vectors of channels only
         return torch.cudnn_convolution_relu(
             x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
         )
 
     def conv_add_relu(self, x: torch.Tensor, conv: Any, residual: torch.Tensor) -> torch.Tensor:
         """See :meth:`Ops.conv_add_relu`."""
+        if conv.weight.shape[0] % 8 or conv.weight.shape[1] % 8:
+            return super().conv_add_relu(x, conv, residual)
         return torch.cudnn_convolution_add_relu(
             x, conv.weight, residual, 1.0, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
         )

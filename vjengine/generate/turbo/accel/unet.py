@@ -207,18 +207,22 @@ class _Stage:
         self.resample = resamplers[0].conv if resamplers else None
 
 
-_known: weakref.WeakKeyDictionary[Any, LeanUNet] = weakref.WeakKeyDictionary()
+_Layers = tuple[tuple[int, type], ...]
+_known: weakref.WeakKeyDictionary[Any, tuple[_Layers, LeanUNet]] = weakref.WeakKeyDictionary()
 
 
 def lean_unet(unet: Any) -> LeanUNet:
-    """Return the lean copy of ``unet``; all networks of one model share it.
+    """Return the lean copy of ``unet``; all networks of one model share it until LoRAs change its layers.
 
     Raises:
         GeneratorError: if the UNet has parts that are not known here.
     """
-    if unet not in _known:
-        _known[unet] = LeanUNet(unet)
-    return _known[unet]
+    layers = tuple((id(module), type(module)) for module in unet.modules())
+    known = _known.get(unet)
+    if known is None or known[0] != layers:
+        known = layers, LeanUNet(unet)
+        _known[unet] = known
+    return known[1]
 
 
 def _unknown(unet: Any) -> str:
