@@ -136,10 +136,11 @@ class TestLog:
     def test_lines_cross_with_their_level_and_logger(self, wire: Wire) -> None:
         logger = logging.getLogger("vjengine.generate.turbo.trial")
         logger.propagate = False
+        logger.setLevel(logging.DEBUG)
         handler = HostLog(wire.host)
         logger.addHandler(handler)
         logger.warning("the %s engine is stale", "old")
-        logger.info("not worth crossing for")
+        logger.debug("not worth crossing for")
         logger.removeHandler(handler)
         assert wire.hear() == [LogLine(logging.WARNING, logger.name, "the old engine is stale")]
 

@@ -186,7 +186,7 @@ class HostLog(logging.Handler):
     """Sends this process's log to the engine's, so that nothing reaches the performer's terminal unasked."""
 
     def __init__(self, host: PipeHost) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._host = host
 
     def emit(self, record: logging.LogRecord) -> None:

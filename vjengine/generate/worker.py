@@ -120,6 +120,7 @@ def _failure(error: Exception) -> Failure:
 
 def _log_to_the_engine(host: PipeHost) -> None:
     logging.getLogger().addHandler(HostLog(host))
+    logging.getLogger("vjengine").setLevel(logging.INFO)  # the engine decides what of it is shown
     _quiet()
 
 
