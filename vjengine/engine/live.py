@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import re
 import signal
 import sys
@@ -155,7 +156,19 @@ class LiveEngine:
         spec = generator_spec(options.picture, self.show, by_cpu=by_cpu)
         cap = options.picture.generator_fps or (GENERATOR_FPS_BY_CPU if by_cpu else GENERATOR_FPS)
         fallback = fallback_spec(options.picture, self.show, by_cpu=by_cpu)
-        self.generator = GeneratorProcess(spec, clock, self.events, fps_cap=cap, fallback=fallback)
+        # Diffusion imports large libraries without a word. A spare that holds them makes a restart quick, where
+        # there are processors for it.
+        heavy = spec.name == "turbo"
+        self.generator = GeneratorProcess(
+            spec,
+            clock,
+            self.events,
+            fps_cap=cap,
+            fallback=fallback,
+            ready_timeout=120.0 if heavy else 30.0,
+            stall_timeout=5.0 if heavy else 3.0,
+            spare=heavy and (os.cpu_count() or 1) >= 4,
+        )
         stack.callback(self.generator.stop)
         self.generator.start()
 
@@ -230,7 +243,7 @@ class LiveEngine:
         for event in events:
             if isinstance(event, TempoEvent):
                 self.commands.put(event)
-            elif isinstance(event, StatusChanged) and event.level != "ok":
+            elif isinstance(event, StatusChanged) and event.level != "ok" and event.component != "loading":
                 self._degraded(event)
         self.hands.remember(events, self.stats.started)
         self.hud.local_keys(self.hands.local_strokes())
