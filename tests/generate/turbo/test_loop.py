@@ -30,6 +30,7 @@ PLAN = FramePlan((64, 64))
 @pytest.fixture(scope="module")
 def lcm() -> TurboParts:
     """The kind with all the controls: it takes guidance."""
+    torch.set_num_threads(1)
     return random_parts("tiny-lcm")
 
 

@@ -30,6 +30,7 @@ STILL = np.tile(identity().reshape(6).astype(np.float32), (2, 1))
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, TurboParts]:
+    torch.set_num_threads(1)
     return {name: random_parts(name) for name in KINDS}
 
 

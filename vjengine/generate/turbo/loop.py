@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import torch
 
@@ -45,7 +46,9 @@ class TurboLoop:
     """
 
     def __init__(self, program: FrameProgram, parts: TurboParts, seed: int, state: LoopState | None = None) -> None:
-        self._schedule = Schedule(parts.alphas, parts.sampling, parts.prediction)
+        schedule = Schedule(parts.alphas, parts.sampling, parts.prediction)
+        # Faders rest most of the time.
+        self._rows = lru_cache(maxsize=16)(schedule.rows)
         self._seed = seed
         self._fields: NoiseFields
         self._loras: tuple[float, ...] | None = None
@@ -87,7 +90,7 @@ class TurboLoop:
             Dials(
                 motion=moved,
                 noise=self._fields.mix((self._seed, controls.seed, controls.reseed), noise, controls.noise),
-                rows=self._schedule.rows(controls.strength if state.dreamt else 1.0, controls.steps),
+                rows=self._rows(controls.strength if state.dreamt else 1.0, controls.steps),
                 feedback=controls.feedback if state.dreamt else 0.0,
                 init=controls.init,
                 guidance=controls.guidance,

@@ -86,7 +86,7 @@ class NoiseState:
         """Return the state after so many more seeds and one more motion of the picture."""
         moved = after(self.moved, motion)
         octave = self.octave
-        scale = math.sqrt(abs(float(np.linalg.det(moved[:, :2]))))
+        scale = _scale(moved)
         while scale <= 0.5:
             moved, scale, octave = moved * 2.0, scale * 2.0, octave + 1
         while scale > 1.0:
@@ -162,7 +162,7 @@ def _layers(state: NoiseState) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.
     One field enlarged for ever would end as a single blob: the finer layer comes in as the coarser one goes, at equal
     variance, so that there is noise of every cell at any zoom.
     """
-    scale = math.sqrt(abs(float(np.linalg.det(state.moved[:, :2]))))
+    scale = _scale(state.moved)
     fade = 0.5 * math.pi * min(1.0, max(0.0, -math.log2(max(scale, 1e-9))))
     maps = np.empty((2, 6), dtype=np.float32)
     for layer in range(2):
@@ -170,6 +170,12 @@ def _layers(state: NoiseState) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.
         moved[:, 2] = np.remainder(moved[:, 2] + np.array(_GOLDEN) * (state.octave + layer), 4.0)
         maps[layer] = moved.reshape(6)
     return maps, np.array([math.cos(fade), math.sin(fade)], dtype=np.float32)
+
+
+def _scale(moved: Affine) -> float:
+    """Return how many units of the noise one unit of the picture covers."""
+    (a, b, _), (c, d, _) = moved.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def mixed_noise(

@@ -297,7 +297,7 @@ class FrameProgram:
         self._faults.add_(torch.stack((broken > 0.0, lost)).to(torch.float32))
         shown = self.picture
         if self.size != self.plan.size:
-            shown = functional.interpolate(shown, size=self.size[::-1], mode="bilinear", antialias=True)
+            shown = functional.interpolate(shown, size=self.size[::-1], mode="bilinear", align_corners=False)
         self.output.fill_(255)
         self.output[..., :3].copy_((shown[0] * 255.0 + 0.5).permute(1, 2, 0))
 

@@ -58,8 +58,9 @@ def motion(controls: Controls, dt: float, aspect: float) -> Affine:
 
 def after(first: Affine, then: Affine) -> Affine:
     """Return the map of a picture that was moved by ``first`` and now by ``then``: ``first(then(place))``."""
-    linear, shift = first[:, :2], first[:, 2]
-    return np.column_stack((linear @ then[:, :2], linear @ then[:, 2] + shift))
+    composed = first[:, :2] @ then
+    composed[:, 2] += first[:, 2]
+    return composed
 
 
 class Warp:
