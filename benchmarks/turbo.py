@@ -96,7 +96,7 @@ def measure(report: Report, job: Job, rungs: Sequence[str], options: argparse.Na
                 _changes(report, job, name, playing, p50)
                 if options.profile:
                     _profile(playing, options.profile / f"turbo-{job.model}-{job.plan.size[0]}-{name}.txt")
-        except VJError as error:
+        except (VJError, RuntimeError) as error:  # the others are still worth their figures
             report.note(f"{job} {name}: {error}")
     if {"eager", "graph"} <= set(rungs):
         _swap(report, job, parts, folder)
