@@ -95,10 +95,11 @@ def run_build(args: argparse.Namespace) -> int:
     recipe = Recipe(
         args.model, plan, args.rung, default_folder(), loras=tuple(args.lora), full_vae=args.full_vae, targets=targets
     )
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     build = Build(recipe)
     try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("starting", total=None)
 
             def say(doing: str, fraction: float) -> None:

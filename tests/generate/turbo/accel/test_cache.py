@@ -11,6 +11,7 @@ import pytest
 
 from vjengine.errors import GeneratorError
 from vjengine.generate.turbo.accel.cache import (
+    CHECKED,
     FOLDER_VARIABLE,
     MANIFEST,
     EngineCache,
@@ -103,6 +104,7 @@ def test_a_truncated_file_is_never_found(cache: EngineCache) -> None:
 def test_a_changed_byte_is_never_found(cache: EngineCache, caplog: pytest.LogCaptureFixture) -> None:
     path = cache.put(KEY, FILES) / "unet.engine"
     path.write_bytes(b"U" + path.read_bytes()[1:])
+    os.utime(path, (1.0, 1.0))
     assert cache.find(KEY) is None
     assert "SHA-256" in caplog.text
 
@@ -116,6 +118,28 @@ def test_a_broken_manifest_is_never_found(cache: EngineCache, content: bytes) ->
     assert MANIFEST in cache.fault(KEY)
     (entry,) = cache.list()
     assert entry.stale
+
+
+def test_gigabytes_are_read_once(cache: EngineCache) -> None:
+    path = cache.put(KEY, FILES) / "unet.engine"
+    times = path.stat()
+    path.write_bytes(b"U" + path.read_bytes()[1:])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert cache.find(KEY) is not None, "nothing says that it was touched"
+    os.utime(path)
+    assert cache.find(KEY) is None
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not cache.has(KEY), "what was found broken stays so"
+    assert cache.find(KEY) is None
+
+
+def test_a_copy_to_another_machine_is_read_whole_once(cache: EngineCache) -> None:
+    folder = cache.put(KEY, FILES)
+    for path in folder.iterdir():
+        os.utime(path, (1000.0, 1000.0))
+    (folder / CHECKED).write_bytes(b"no JSON")
+    assert cache.find(KEY) == folder
+    assert json.loads((folder / CHECKED).read_text(encoding="utf-8"))["unet.engine"] == [20000, 1000 * 10**9]
 
 
 def test_a_missing_file_is_never_found(cache: EngineCache) -> None:

@@ -92,10 +92,9 @@ def build(recipe: Recipe, say: Say) -> bool:
 
     recipe = _resolved(recipe)
     rung = rung_named(recipe.rung, recipe.targets)
-    if not recipe.targets:
-        missing = rung.missing(recipe.plan)
-        if missing:
-            raise GeneratorError(f"the rung {rung.name} cannot run here: {missing}")
+    missing = rung.missing(recipe.plan)
+    if missing:
+        raise GeneratorError(missing)
     if not rung.needs_build:
         raise UsageError(f"the rung {rung.name} has nothing to build: it starts at once")
     say("loading the model", -1.0)
@@ -104,6 +103,7 @@ def build(recipe: Recipe, say: Say) -> bool:
         recipe.model, device="cpu", precision=recipe.plan.precision, full_vae=recipe.full_vae, loras=recipe.loras,
         alive=say,
     )  # fmt: skip
+    parts.text_encoders = ()  # gigabytes that no engine is made of
     if rung.ready(parts.fingerprint, recipe.plan, recipe.folder):
         return False
     rung.prepare(parts, recipe.plan, recipe.folder, say)
@@ -116,11 +116,15 @@ def _resolved(recipe: Recipe) -> Recipe:
     import torch
 
     from vjengine.generate.turbo.accel.ladder import RUNGS, fastest_first
+    from vjengine.generate.turbo.device import chosen_device, chosen_precision
+    from vjengine.generate.turbo.options import TurboOptions
 
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # the other half is the show's
     plan = recipe.plan
     if plan.device == "auto":
-        cuda = bool(recipe.targets) or torch.cuda.is_available()
-        plan = replace(plan, device="cuda:0" if cuda else "cpu", precision="float16" if cuda else "float32")
+        options = TurboOptions()
+        device = "cuda:0" if recipe.targets else chosen_device(options)
+        plan = replace(plan, device=device, precision=chosen_precision(options, device))
     if recipe.rung != "auto":
         return replace(recipe, plan=plan)
     if recipe.targets:
@@ -154,6 +158,7 @@ class Build:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 text=True,
                 encoding="utf-8",
             )
@@ -185,9 +190,10 @@ class Build:
 
         Raises:
             GeneratorError: what the build says, or how its process ended.
+            UsageError: what was asked for cannot be.
         """
         failure = ""
-        done = fresh = False
+        done = fresh = usage = False
         assert self._process.stdout is not None
         with contextlib.suppress(ValueError):  # stop() closed the pipe
             for line in self._process.stdout:
@@ -197,6 +203,7 @@ class Build:
                         say(str(news["doing"]), float(news["fraction"]))
                     done = done or bool(news.get("done"))
                     fresh = fresh or bool(news.get("fresh"))
+                    usage = usage or bool(news.get("usage"))
                     failure = failure or str(news.get("error", ""))
                 except (ValueError, TypeError, KeyError):
                     log.warning("a build said something strange: %.200r", line)
@@ -205,7 +212,8 @@ class Build:
             raise GeneratorError("the build was stopped")
         if done and status == 0:
             return fresh
-        raise GeneratorError(failure or f"the build {self._how(status)}")
+        kind = UsageError if usage else GeneratorError
+        raise kind(failure or f"the build {self._how(status)}")
 
     def stop(self) -> None:
         """End the process now, if it still runs, and sweep away what it left; a second call does nothing."""
@@ -265,7 +273,7 @@ def main(arguments: list[str]) -> int:
         _be_humble()
         fresh = build(recipe, say)
     except VJError as error:
-        tell(error=str(error))
+        tell(error=str(error), usage=isinstance(error, UsageError))
         return 1
     except OSError as error:
         tell(error=f"the build cannot read or write {error.filename or 'a file'} ({error.strerror or error})")

@@ -32,6 +32,8 @@ FORMAT = 1
 """Version of this layout and of what our exporters put into a network: an entry of another one is stale."""
 FOLDER_VARIABLE = "VJENGINE_ENGINES"
 MANIFEST = "entry.json"
+CHECKED = "checked.json"
+"""In an entry: length and time of change of each file when it was last read whole. Gigabytes are read once, then."""
 BROKEN = "broken.txt"
 """In an entry whose files are not what was written: why. It is then not found again without a second reading."""
 TIMING = "timing-"
@@ -129,6 +131,8 @@ class EngineCache:
     def find(self, key: EngineKey) -> Path | None:
         """Return the folder with the files of ``key``, checked to the last byte; None if there is no whole entry.
 
+        A file that has not been touched since it was read whole is not read again.
+
         Of an entry that is there and cannot be used, the log says why (:meth:`fault` returns it); it is left alone.
         """
         fault = self.fault(key)
@@ -138,6 +142,7 @@ class EngineCache:
                 if self.has(key):  # the lengths are right: only this reading has told
                     keep_aside(self._entry(key) / BROKEN, fault.encode())
             return None
+        _note_checked(self._entry(key))
         with contextlib.suppress(OSError):  # a cache that can only be read still serves
             os.utime(self._entry(key) / MANIFEST)
         return self._entry(key)
@@ -188,13 +193,16 @@ class EngineCache:
             GeneratorError: if the disk is full or the folder cannot be written; nothing of it stays.
             ValueError: if a file name is not a plain name, or there is no file.
         """
-        if not files or any(Path(name).name != name or name in ("", ".", "..", MANIFEST, BROKEN) for name in files):
+        if not files or any(
+            Path(name).name != name or name in ("", ".", "..", MANIFEST, CHECKED, BROKEN) for name in files
+        ):
             raise ValueError(f"an engine's files need plain names, not {sorted(files)}")
         with self.staging() as folder:
             try:
                 facts = {name: _store(folder / name, content) for name, content in files.items()}
                 manifest = {"model": model, "key": dataclasses.asdict(key), "files": facts}
                 _store(folder / MANIFEST, json.dumps(manifest, indent=2).encode())
+                _note_checked(folder)
                 self._install(folder, key)
             except OSError as error:
                 raise _cannot_write(self.folder, error) from error
@@ -311,17 +319,40 @@ def _examine(entry: Path, key: EngineKey, contents: bool) -> str:
         return f"it was built for something else ({_difference(found, key)})"
     if not contents and (entry / BROKEN).exists():
         return "its contents are not what was written"
+    known = _read_checked(entry) if contents and not (entry / BROKEN).exists() else {}
     for name, facts in manifest["files"].items():
         path = entry / name
         try:
             length = path.stat().st_size
             if length != facts["bytes"]:
                 return f"{name} is {length} bytes long and should be {facts['bytes']}: truncated or overwritten"
-            if contents and _digest(path) != facts["sha256"]:
+            if contents and known.get(name) != _traits(path) and _digest(path) != facts["sha256"]:
                 return f"{name} is not what was written: its SHA-256 has changed"
         except (OSError, KeyError, TypeError) as error:
             return f"{name} cannot be read ({getattr(error, 'strerror', None) or error})"
     return ""
+
+
+def _traits(path: Path) -> list[int]:
+    """Return what changes when a file is written: its length, and when that was (ns)."""
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def _read_checked(entry: Path) -> dict[str, list[int]]:
+    try:
+        known = json.loads((entry / CHECKED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _note_checked(entry: Path) -> None:
+    """Note that the files of ``entry`` are whole as they lie there now."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        traits = {name: _traits(entry / name) for name in _read_manifest(entry)["files"]}
+        if traits != _read_checked(entry):
+            keep_aside(entry / CHECKED, json.dumps(traits).encode())
 
 
 def _difference(found: EngineKey, key: EngineKey) -> str:

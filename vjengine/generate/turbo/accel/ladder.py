@@ -42,6 +42,7 @@ _TROUBLE = (VJError, RuntimeError, OSError, ImportError, ValueError)
 _NEWS_EVERY = 0.5  # s between two lines of progress
 _JOIN = 0.4  # s to wait for the background thread
 _PATIENCE = 180.0  # s that loading may take before silence means what it means
+_BUILD_PATIENCE = 3600.0  # s that a build may take which the show waits for
 _PULSE = 0.5  # s
 
 
@@ -190,7 +191,8 @@ class Ladder(Generic[T]):
         if missing:
             raise GeneratorError(f"the rung {rung.name} cannot run here: {missing}")
         if not rung.ready(self._parts.fingerprint, self._plan, self._folder):
-            self._make(rung, self._host.alive)
+            with self._pulse(f"building {rung.name}", _BUILD_PATIENCE):
+                self._make(rung, self._host.alive)
         return self._load(rung, pulse=True)
 
     def _climb(self) -> None:
@@ -235,7 +237,7 @@ class Ladder(Generic[T]):
             self._build.follow(say)
             if not rung.ready(self._parts.fingerprint, self._plan, self._folder):
                 raise GeneratorError("the build made engines of something else; has the model changed meanwhile?")
-        except GeneratorError as error:
+        except VJError as error:
             if self._build.stopped:
                 attempts.forget()
             else:
@@ -251,7 +253,7 @@ class Ladder(Generic[T]):
         )
 
     def _load(self, rung: Rung, *, pulse: bool) -> T:
-        with self._pulse(f"loading {rung.name}") if pulse else contextlib.nullcontext():
+        with self._pulse(f"loading {rung.name}", _PATIENCE) if pulse else contextlib.nullcontext():
             networks = rung.load(self._parts, self._plan, self._folder)
             try:
                 return self._finish(networks)
@@ -260,14 +262,14 @@ class Ladder(Generic[T]):
                 raise
 
     @contextlib.contextmanager
-    def _pulse(self, doing: str) -> Iterator[None]:
-        """Say that loading goes on, for as long as a sound one can take: libraries do not say it themselves."""
+    def _pulse(self, doing: str, patience: float) -> Iterator[None]:
+        """Say that work goes on, for as long as it soundly can (s): libraries do not say it themselves."""
         done = threading.Event()
 
         def beat() -> None:
-            until = time.perf_counter() + _PATIENCE
+            until = time.perf_counter() + patience
             while not done.wait(_PULSE) and time.perf_counter() < until:
-                self._host.alive(doing)
+                self._host.alive()
 
         self._host.alive(doing)
         thread = threading.Thread(target=beat, name="loading", daemon=True)

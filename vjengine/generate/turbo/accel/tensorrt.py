@@ -43,7 +43,9 @@ class TensorRTRung:
         self.targets = targets
 
     def missing(self, plan: FramePlan) -> str:
-        """Return why TensorRT cannot run ``plan`` here and what to install; empty if it can."""
+        """Return why TensorRT cannot run ``plan`` here, or build for :attr:`targets`, and what to install."""
+        if self.targets:
+            return next(filter(None, map(missing_for, self.targets)), "")
         target = card_target(plan.device)
         if not target:
             return (
@@ -56,13 +58,12 @@ class TensorRTRung:
 
     def ready(self, parts_fingerprint: str, plan: FramePlan, folder: Path) -> bool:
         """True if whole engines for this card, or for all of :attr:`targets`, lie in ``folder``."""
-        if self.targets:
-            library = library_for(self.targets[0])
-            return EngineCache(folder).has(_key(library, parts_fingerprint, plan, self.targets))
-        target = card_target(plan.device)
-        if not target or missing_for(target):
+        present = card_target(plan.device)
+        targets = self.targets or ((present,) if present else ())
+        if not targets or missing_for(targets[0]):
             return False
-        return _stored(EngineCache(folder), _key(library_for(target), parts_fingerprint, plan, (target,))) is not None
+        key = _key(library_for(targets[0]), parts_fingerprint, plan, targets)
+        return _stored(EngineCache(folder), key) is not None
 
     def prepare(self, parts: TurboParts, plan: FramePlan, folder: Path, say: Say) -> None:
         """Export the networks and build their engines into ``folder``.
@@ -132,11 +133,12 @@ def _key(library: Library, fingerprint: str, plan: FramePlan, targets: Sequence[
 
 
 def _stored(cache: EngineCache, key: EngineKey) -> EngineKey | None:
-    """Return the key of an engine that serves ``key``'s card: its own, or one built for several; None without one."""
+    """Return the key of an engine for all cards of ``key``: its own, or one for more cards; None without one."""
     if cache.has(key):
         return key
+    wanted = set(key.target.split("+"))
     for entry in cache.list():
-        if entry.key is None or entry.fault or key.target not in entry.key.target.split("+"):
+        if entry.key is None or entry.fault or not wanted <= set(entry.key.target.split("+")):
             continue
         if replace(entry.key, target=key.target) == key:
             return entry.key

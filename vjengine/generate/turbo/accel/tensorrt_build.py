@@ -52,7 +52,7 @@ def build_engine(
         flags |= 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flags)
     parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(onnx)):
+    if not parser.parse_from_file(str(onnx)) or not network.num_outputs:
         reasons = "; ".join(str(parser.get_error(index)) for index in range(min(parser.num_errors, 3)))
         raise GeneratorError(
             f"{library.distribution} {library.version} does not understand {onnx.name}: {reasons or log.last}; take "

@@ -95,12 +95,13 @@ def library_for(target: str) -> Library:
         if isinstance(found, Library):
             return found
         troubles.append(found)
-    trouble = "; ".join(filter(None, troubles))
-    detail = f" ({trouble})" if trouble else ""
-    if rtx_serves and target not in _PREFERS_FULL:
-        raise MissingDependency(f"TensorRT for a card of {target}{detail}", INSTALL_RTX)
-    also = f". {RTX} is here, but does not serve this card" if not rtx_serves and library_version(RTX) else ""
-    raise MissingDependency(f"TensorRT for a card of {target}{detail}{also}", f"{INSTALL_FULL}, from NVIDIA")
+    if not rtx_serves and library_version(RTX):
+        troubles.append(f"{RTX} is here, but does not serve it")
+    detail = "".join(f"; {trouble}" for trouble in troubles if trouble)
+    own = rtx_serves and target not in _PREFERS_FULL
+    raise MissingDependency(
+        f"TensorRT for this card ({target}{detail})", INSTALL_RTX if own else f"{INSTALL_FULL}, from NVIDIA"
+    )
 
 
 def missing_for(target: str) -> str:
