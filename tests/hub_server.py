@@ -25,6 +25,7 @@ class LocalHub:
         commits: commits to tell instead of those that follow from the content.
         sizes: sizes to tell instead of the true ones, by path.
         cut: break the connection after so many bytes of a large file, as often as ``cuts`` says.
+        ranges: False sends a file from its beginning whatever part was asked for, as some proxies do.
         stall_after: send so many bytes of a large file and then nothing more.
         spoil: paths that are sent with a byte changed, as often as ``spoils`` says.
         asked: every request: method, path, Range header.
@@ -36,6 +37,7 @@ class LocalHub:
     cut: int = 0
     cuts: int = 0
     stall_after: int = 0
+    ranges: bool = True
     spoil: str = ""
     spoils: int = 0
     gated: set[str] = field(default_factory=set)
@@ -121,7 +123,8 @@ class LocalHub:
             self.spoils -= 1
             data = data[:-1] + bytes([data[-1] ^ 1])
         status, headers = 200, {}
-        if wanted := re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", "")):
+        wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        if wanted and self.ranges:
             start = int(wanted[1])
             headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
             status, data = 206, data[start:]

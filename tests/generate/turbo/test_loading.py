@@ -23,7 +23,7 @@ from vjengine.generate.turbo.catalogue import CATALOGUE  # noqa: E402
 from vjengine.generate.turbo.loading import load_parts  # noqa: E402
 from vjengine.generate.turbo.lora_names import ldm_name  # noqa: E402
 from vjengine.generate.turbo.pieces import read_manner, read_schedule  # noqa: E402
-from vjengine.generate.turbo.random_models import random_parts, save_random_model, scaled_linear_alphas  # noqa: E402
+from vjengine.generate.turbo.random_models import save_random_model, scaled_linear_alphas  # noqa: E402
 from vjengine.generate.turbo.store import Store  # noqa: E402
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -127,17 +127,28 @@ def test_random_models_go_by_the_same_door(empty: Store, tiny_parts: Any) -> Non
         load_parts("random:huge", store=empty)
 
 
-def test_the_full_autoencoder_is_the_models_own(tmp_path: Path, empty: Store) -> None:
-    folder = save_random_model("tiny", tmp_path / "full", full_vae=True)
-    parts = load_parts(str(folder), store=empty, full_vae=True)
+@pytest.fixture(scope="module")
+def full_folder(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a small LCM model with a full autoencoder, as the hub has them."""
+    return save_random_model("tiny-lcm", tmp_path_factory.mktemp("full") / "tiny-lcm", full_vae=True)
+
+
+def test_the_full_autoencoder_is_the_models_own(full_folder: Path, empty: Store) -> None:
+    parts = load_parts(str(full_folder), store=empty, full_vae=True)
     assert not parts.tiny_vae
-    same(parts.vae, random_parts("tiny", full_vae=True).vae)
+    assert parts.sampling == "lcm"
+    saved = load_file(full_folder / "vae/diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(value, saved[name]) for name, value in parts.vae.state_dict().items())
     with pytest.raises(GeneratorError, match=r"needs the small autoencoder .* vjengine models pull taesd"):
-        load_parts(str(folder), store=empty)
+        load_parts(str(full_folder), store=empty)
 
 
-def test_sdxls_full_autoencoder_is_not_run_where_it_overflows(tmp_path: Path, empty: Store) -> None:
-    folder = save_random_model("tiny-sdxl", tmp_path / "full", full_vae=True)
+def test_sdxls_full_autoencoder_is_not_run_where_it_overflows(
+    sdxl_folder: Path, full_folder: Path, tmp_path: Path, empty: Store
+) -> None:
+    folder = shutil.copytree(sdxl_folder, tmp_path / "full")
+    shutil.rmtree(folder / "vae")
+    shutil.copytree(full_folder / "vae", folder / "vae")
     with pytest.raises(GeneratorError, match=r"mended for half precision: .*vjengine models pull sdxl-vae"):
         load_parts(str(folder), store=empty, full_vae=True, precision="float16")
     assert not load_parts(str(folder), store=empty, full_vae=True, precision="bfloat16").tiny_vae
@@ -249,15 +260,15 @@ def hub() -> Iterator[Any]:
 
 
 def test_a_name_of_the_catalogue_from_pull_to_parts(
-    hub: Any, tmp_path: Path, write_lora: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    hub: Any, full_folder: Path, tiny_parts: Any, tmp_path: Path, write_lora: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """SD 1.5 with its LCM-LoRA and its TAESD, small, under the names and commits of the real ones."""
-    model = save_random_model("tiny-lcm", tmp_path / "model", full_vae=True)
-    small = random_parts("tiny-lcm")
-    small.vae.save_pretrained(tmp_path / "vae")
+    full = load_parts(str(full_folder), full_vae=True)
+    tiny_parts.vae.save_pretrained(tmp_path / "vae")
     (tmp_path / "lora").mkdir()
-    lora = write_lora(tmp_path / "lora/pytorch_lora_weights.safetensors", small.unet)
-    for name, folder in (("sd15-lcm", model), ("taesd", tmp_path / "vae"), ("lcm-lora-sd15", lora.parent)):
+    lora = write_lora(tmp_path / "lora/pytorch_lora_weights.safetensors", full.unet)
+    for name, folder in (("sd15-lcm", full_folder), ("taesd", tmp_path / "vae"), ("lcm-lora-sd15", lora.parent)):
         repo = CATALOGUE[name].model
         files = [path for path in folder.rglob("*") if path.is_file()]
         hub.repos[repo.id] = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
@@ -268,12 +279,10 @@ def test_a_name_of_the_catalogue_from_pull_to_parts(
     offline = Store(store.folder)
     parts = load_parts("sd15-lcm", store=offline)
     assert (parts.sampling, parts.wants_guidance, parts.tiny_vae) == ("lcm", True, True)
-    same(parts.vae, small.vae)
+    same(parts.vae, tiny_parts.vae)
     assert parts.lora is None  # it is part of the weights, not a fader
     from vjengine.generate.turbo.lora import fuse_lora
 
-    full = load_parts(str(model), store=offline, full_vae=True)
-    assert not full.tiny_vae
     fuse_lora(full.unet, lora)
     same(parts.unet, full.unet)
     faders = load_parts("sd15-lcm", store=offline, loras=["lcm-lora-sd15"]).lora

@@ -142,6 +142,14 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(store: Store, hub: Any) ->
     assert not list(store.folder.rglob("*.part"))
 
 
+def test_a_server_that_knows_no_parts_sends_it_all_again(store: Store, hub: Any) -> None:
+    hub.repos["owner/model"][UNET] = data = bytes(range(250)) * 4000
+    hub.cut, hub.cuts, hub.ranges = 600_000, 1, False
+    seen: list[Progress] = []
+    assert (store.pull("owner/model", seen.append) / UNET).read_bytes() == data
+    assert max(step.done for step in seen) == seen[-1].total
+
+
 def test_a_connection_that_breaks_is_taken_up_again(store: Store, hub: Any) -> None:
     hub.repos["owner/model"][UNET] = data = bytes(range(250)) * 4000
     hub.cut, hub.cuts = 600_000, 1

@@ -229,13 +229,14 @@ def add_loras(unet: Any, paths: Sequence[Path]) -> LoraStack:
         GeneratorError: as :func:`read_lora` does.
     """
     loras = [read_lora(path, unet) for path in paths]
-    stack = LoraStack(loras, unet.device, unet.dtype)
+    # Asked once: each answer walks through the whole network.
+    device, dtype = unet.device, unet.dtype
+    stack = LoraStack(loras, device, dtype)
     for name in dict.fromkeys(name for lora in loras for name in lora.layers):
         layer = unet.get_submodule(name)
         downs, ups = _padded([lora.layers.get(name) for lora in loras])
-        place = {"device": unet.device, "dtype": unet.dtype}
         kind: Any = _LoraLinear if isinstance(layer, nn.Linear) else _LoraConv2d
-        stands_in = kind(layer, downs.to(**place), ups.to(**place), stack).eval()
+        stands_in = kind(layer, downs.to(device, dtype), ups.to(device, dtype), stack).eval()
         stands_in.requires_grad_(False)
         parent, _, last = name.rpartition(".")
         setattr(unet.get_submodule(parent), last, stands_in)
