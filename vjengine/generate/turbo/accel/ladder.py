@@ -146,8 +146,11 @@ class Ladder(Generic[T]):
             return self._only(rung_named(self._wanted))
         trouble: BaseException | None = None
         for name in fastest_first(self._plan.device):
-            rung = RUNGS[name]
-            missing = rung.missing(self._plan)
+            try:
+                rung = RUNGS[name]
+                missing = rung.missing(self._plan)
+            except ImportError as error:  # a library that is half installed
+                missing = str(error)
             if missing:
                 log.info("the rung %s is left out: %s", name, missing)
                 continue

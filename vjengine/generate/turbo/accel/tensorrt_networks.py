@@ -165,7 +165,8 @@ class TensorRTNetworks:
         self._texts: dict[bool, dict[str, torch.Tensor]] = {}
         self._selected: bool | None = None
         self._scratch: torch.Tensor | None = None
-        with contextlib.ExitStack() as undo, self._on_device():
+        # Plain tensors, whatever mode the caller is in: they are written to in and out of inference mode.
+        with contextlib.ExitStack() as undo, self._on_device(), torch.inference_mode(False), torch.no_grad():
             undo.callback(self.close)
             for name in ("encoder", "unet", "decoder"):
                 self._engines.append(_Engine(library, folder / f"{name}.engine", plan.device))
