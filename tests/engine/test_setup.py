@@ -23,13 +23,13 @@ def test_flags_become_options_of_the_turbo_generator() -> None:
     given = options(
         "--generator", "turbo:device=cpu", "--model", "random:tiny", "--lora", "a.safetensors",
         "--lora", "b.safetensors",
-        "--init", "camera", "--rung", "eager", "--seed", "5",
+        "--init", "camera", "--rung", "eager", "--seed", "5", "--full-vae",
     )  # fmt: skip
     spec = generator_spec(given, load_show(given))
     assert (spec.name, spec.seed) == ("turbo", 5)
     assert spec.options == {
         "device": "cpu", "model": "random:tiny", "lora": "a.safetensors|b.safetensors",
-        "init": "camera", "rung": "eager",
+        "init": "camera", "rung": "eager", "vae": "full",
     }  # fmt: skip
 
 
@@ -48,8 +48,8 @@ def test_an_asked_size_is_kept() -> None:
 
 
 def test_diffusion_flags_need_the_turbo_generator() -> None:
-    given = options("--model", "sd-turbo")
-    with pytest.raises(UsageError, match="--model mean nothing to the generator 'procedural'; add --generator turbo"):
+    given = options("--model", "sd-turbo", "--full-vae")
+    with pytest.raises(UsageError, match="--model, --full-vae mean nothing to the generator 'procedural'; add --generator turbo"):
         generator_spec(given, load_show(given))
 
 

@@ -57,6 +57,9 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
         help="LoRA to load; repeatable; its weight moves live as turbo.lora1, turbo.lora2 ...",
     )
     dream.add_argument(
+        "--full-vae", action="store_true", help="the model's own autoencoder: finer, several times slower"
+    )
+    dream.add_argument(
         "--init", metavar="SOURCE", help="camera, camera:NAME, a video or an image; turbo.init brings it in"
     )
     dream.add_argument(
@@ -86,7 +89,9 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
         seed=args.seed,
         prompt=args.prompt,
         negative=args.negative,
-        diffusion=DiffusionOptions(model=args.model, loras=tuple(args.lora), init=args.init, rung=args.rung),
+        diffusion=DiffusionOptions(
+            model=args.model, loras=tuple(args.lora), init=args.init, rung=args.rung, full_vae=args.full_vae
+        ),
         **settings,
     )
 

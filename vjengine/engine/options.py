@@ -58,16 +58,19 @@ class DiffusionOptions:
         loras: LoRA files or hub ids, the first one moved by ``turbo.lora1``.
         init: camera, video or image that ``turbo.init`` brings in.
         rung: how the networks run: eager, graph, onnx, openvino or tensorrt.
+        full_vae: the model's own autoencoder instead of a tiny one.
     """
 
     model: str | None = None
     loras: tuple[str, ...] = ()
     init: str | None = None
     rung: str | None = None
+    full_vae: bool = False
 
     def settings(self) -> dict[str, float | str]:
         """Return them as the generator's options."""
         named = {"model": self.model, "lora": "|".join(self.loras), "init": self.init, "rung": self.rung}
+        named["vae"] = "full" if self.full_vae else None
         return {name: value for name, value in named.items() if value}
 
 

@@ -96,7 +96,7 @@ def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False)
         size = options.generator_size or nearest_size(options.frames_size(320 if by_cpu else 768))
         return GeneratorSpec(name, size, options.seed, {**settings, **asked})
     if asked:
-        flags = ", ".join(f"--{name}" for name in asked)
+        flags = ", ".join("--full-vae" if name == "vae" else f"--{name}" for name in asked)
         raise UsageError(f"{flags} mean nothing to the generator {name!r}; add --generator turbo")
     if name == "procedural":
         return _procedural(options, show, settings, by_cpu=by_cpu)

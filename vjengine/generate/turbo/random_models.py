@@ -90,7 +90,13 @@ def random_parts(
         unet = _unet(shape)
         vae = _full_vae(shape) if full_vae else _tiny_vae(shape)
         if name.startswith(("tiny", "small")):
-            _liven(unet, vae, shape)
+            # What is measured here becomes weights: sums over several threads would round in another order.
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                _liven(unet, vae, shape)
+            finally:
+                torch.set_num_threads(threads)
     for module in (unet, vae, *encoders):
         module.requires_grad_(False).eval()
         # The plain method: diffusers' own warns of modules to keep in float32, of which these have none.
