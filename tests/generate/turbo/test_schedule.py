@@ -75,7 +75,7 @@ def test_a_moving_fader_never_jumps(sampling: Sampling, prediction: Prediction) 
         rows = np.stack([schedule.rows(s, steps) for s in np.linspace(0.05, 1.0, 1901)])[:, :steps]
         assert np.abs(np.diff(rows[..., 0], axis=0)).max() <= 1, "the timestep moves one by one"
         scale = np.abs(rows[..., 1:]).max(axis=0) + 1e-9
-        assert (np.abs(np.diff(rows[..., 1:], axis=0)) / scale).max() < 0.02
+        assert (np.abs(np.diff(rows[..., 1:], axis=0)) / scale).max() < 0.04
 
 
 @pytest.mark.parametrize("strength", [-1.0, 0.0, 1e-6, 0.05, 1.0, 3.0])
