@@ -27,7 +27,10 @@ def test_flags_become_options_of_the_turbo_generator() -> None:
     )  # fmt: skip
     spec = generator_spec(given, load_show(given))
     assert (spec.name, spec.seed) == ("turbo", 5)
-    assert spec.options == {
+    prompts = str(spec.options["prompts"]).splitlines()
+    assert "calm, mist, soft light" in prompts
+    assert any("silk" in prompt for prompt in prompts)
+    assert {name: value for name, value in spec.options.items() if name != "prompts"} == {
         "device": "cpu", "model": "random:tiny", "lora": "a.safetensors|b.safetensors",
         "init": "camera", "rung": "eager", "vae": "full",
     }  # fmt: skip
@@ -49,7 +52,7 @@ def test_an_asked_size_is_kept() -> None:
 
 def test_diffusion_flags_need_the_turbo_generator() -> None:
     given = options("--model", "sd-turbo", "--full-vae")
-    with pytest.raises(UsageError, match="--model, --full-vae mean nothing to the generator 'procedural'; add --generator turbo"):
+    with pytest.raises(UsageError, match="--model, --full-vae mean nothing to the generator 'procedural'; add"):
         generator_spec(given, load_show(given))
 
 

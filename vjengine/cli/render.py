@@ -60,12 +60,15 @@ def run(args: argparse.Namespace) -> int:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("rendering", total=None)
+        task = bar.add_task("getting ready", total=None)
 
         def show(progress: Progress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total)
+            bar.update(task, description="rendering", completed=progress.done, total=progress.total)
 
-        engine = OfflineEngine(options, progress=show)
+        def prepare(text: str) -> None:
+            bar.update(task, description=text)
+
+        engine = OfflineEngine(options, progress=show, say=prepare)
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             engine.interrupted = True

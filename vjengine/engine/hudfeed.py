@@ -64,7 +64,7 @@ class HudFeed:
             present_fps=stats.present_rate.per_second(now),
             present_p99_ms=self._p99,
             target_fps=engine.options.picture.fps,
-            generator=engine.generator.running,
+            generator=f"{engine.generator.running} {engine.generator.detail}".strip(),
             generator_state=engine.generator.state,
             generator_fps=engine.generator.fps,
             generator_age_ms=(now - frame.made_for) * 1e3 if frame is not None else 0.0,

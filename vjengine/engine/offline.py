@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,8 @@ from vjengine.errors import UsageError
 from vjengine.generate.registry import create_generator
 from vjengine.inputs.performance import PerformancePlayer, load_performance
 from vjengine.outputs.record import Recorder, RecordReport
+
+log = logging.getLogger(__name__)
 
 PRE_ROLL = 20.0
 """When a render starts inside a track, this much (s) before it is listened to first, so that the beat is known."""
@@ -84,13 +88,39 @@ class Progress:
         return self.elapsed / self.done * (self.total - self.done) if self.done else 0.0
 
 
+class RenderHost:
+    """Whom a generator talks to in a render: nobody but the progress line, and nothing it hears changes a picture."""
+
+    live = False
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def alive(self, doing: str = "", fraction: float = -1.0) -> None:
+        """Show what is being loaded or built."""
+        if doing:
+            self._say(f"{doing} {fraction:.0%}" if 0.0 <= fraction <= 1.0 else doing)
+
+    def say(self, component: str, level: Literal["ok", "warn", "error"], message: str = "") -> None:
+        """Show what went wrong, and leave it in the log."""
+        if level != "ok":
+            log.warning("%s: %s", component, message)
+
+
 class OfflineEngine:
     """Renders a track to a film. :meth:`run` may be interrupted: what is done is finalised and playable."""
 
-    def __init__(self, options: RenderOptions, *, progress: Callable[[Progress], None] = lambda progress: None) -> None:
+    def __init__(
+        self,
+        options: RenderOptions,
+        *,
+        progress: Callable[[Progress], None] = lambda progress: None,
+        say: Callable[[str], None] = log.info,
+    ) -> None:
         self.options = options
         self.events = EventQueue()
         self._progress = progress
+        self._host = RenderHost(say)
         self.interrupted = False
 
     def run(self) -> RecordReport:
@@ -115,7 +145,7 @@ class OfflineEngine:
             show = load_show(picture)
             compositor = build_compositor(ctx, picture, hot_reload=False)
             stack.callback(compositor.release)
-            generator = create_generator(generator_spec(picture, show))
+            generator = create_generator(generator_spec(picture, show), self._host)
             stack.callback(generator.close)
             every = options.generator_every or max(1, round(float(fps) / (picture.generator_fps or float(fps))))
             for event in opening(picture):

@@ -94,6 +94,7 @@ def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False)
     if name == "turbo":
         # Half the programme's width, as every picture is dreamt and not only drawn.
         size = options.generator_size or nearest_size(options.frames_size(320 if by_cpu else 768))
+        settings.setdefault("prompts", "\n".join(_prompts(show)))
         return GeneratorSpec(name, size, options.seed, {**settings, **asked})
     if asked:
         flags = ", ".join("--full-vae" if name == "vae" else f"--{name}" for name in asked)
@@ -101,6 +102,12 @@ def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False)
     if name == "procedural":
         return _procedural(options, show, settings, by_cpu=by_cpu)
     return GeneratorSpec(name, options.frames_size(512 if by_cpu else 1024), options.seed, settings)
+
+
+def _prompts(show: Show) -> list[str]:
+    """Return the words of all macros and looks, those of the hands first: they are read before they are wanted."""
+    texts = [macro.prompt for macro in show.macros.values()] + [look.prompt for look in show.looks.values()]
+    return [" ".join(text.split()) for text in dict.fromkeys(texts) if text]
 
 
 def fallback_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False) -> GeneratorSpec | None:

@@ -50,8 +50,19 @@ class GeneratorSpec:
             )
 
 
+DETAIL = "detail"
+"""Component under which a generator says how it draws, in a few words: always ``ok``, never a trouble."""
+
+
 class Host(Protocol):
-    """Whoever runs a generator, as the generator sees it: somebody to talk to. Callable from any thread."""
+    """Whoever runs a generator, as the generator sees it: somebody to talk to. Callable from any thread.
+
+    Attributes:
+        live: True if pictures are shown as they come, so that how long something takes may decide what is seen. False
+            offline: the same calls must give the same bytes, however long they take.
+    """
+
+    live: bool
 
     def alive(self, doing: str = "", fraction: float = -1.0) -> None:
         """Say that slow work (loading, building) goes on, so that silence is not taken for a hang.
@@ -70,7 +81,8 @@ class Host(Protocol):
 
         Args:
             component: short stable name: ``"engine"`` (the acceleration), ``"memory"``, ``"prompt"``, ``"init"`` ...
-                ``"generator"`` and ``"loading"`` belong to whoever watches the generator.
+                ``"generator"`` and ``"loading"`` belong to whoever watches the generator; :data:`DETAIL` is shown
+                beside the generator's name.
             level: ``"ok"`` takes the component's line off the HUD.
             message: one line.
         """
@@ -79,6 +91,8 @@ class Host(Protocol):
 
 class _Nobody:
     """A host that listens to nothing: a generator called in place, offline and in tests."""
+
+    live = False
 
     def alive(self, doing: str = "", fraction: float = -1.0) -> None:
         """Ignore it."""

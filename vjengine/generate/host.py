@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Literal
 
 from vjengine.core.clock import LiveClock
+from vjengine.generate.base import DETAIL
 from vjengine.generate.transport import LOADING, Link
 
 Level = Literal["ok", "warn", "error"]
@@ -74,6 +75,8 @@ class PipeHost:
         clock: the session clock.
         control: where words go; nobody else may write to it any more.
     """
+
+    live = True
 
     def __init__(self, name: str, link: Link, clock: LiveClock, control: Connection) -> None:
         self._name = name
@@ -151,7 +154,8 @@ class PipeHost:
         remark = Remark(component[:_NAME], level, " ".join(message.split())[:_WORDS])
         with self._words:
             known = self._said.keys() | self._waiting.keys()
-            if remark.component not in known and (level == "ok" or len(known) >= _COMPONENTS):
+            pointless = level == "ok" and component != DETAIL
+            if remark.component not in known and (pointless or len(known) >= _COMPONENTS):
                 return
             self._waiting[remark.component] = remark
         self._something.set()

@@ -22,7 +22,7 @@ from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.metrics import Rate, Ring
 from vjengine.errors import GeneratorError
-from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.base import DETAIL, GeneratorSpec
 from vjengine.generate.birth import WorkerProcess
 from vjengine.generate.host import Level
 from vjengine.generate.life import WorkerLife
@@ -88,6 +88,8 @@ class GeneratorProcess:
         self.state: State = "stopped"
         self.error = ""  # the last failure in one line
         """The last failure in one line; empty while there was none."""
+        self.detail = ""
+        """How the generator draws, in its own few words."""
         self._clock = clock
         self._events = events
         self._fps_cap = fps_cap
@@ -315,12 +317,16 @@ class GeneratorProcess:
     def _pass_on(self, life: WorkerLife) -> None:
         """Tell the performer what the worker says of its parts."""
         for remark in life.remarks:
+            if remark.component == DETAIL:
+                self.detail = remark.message
+                continue
             self._components[remark.component] = remark.level
             self._say(remark.level, remark.message, remark.component)
         life.remarks.clear()
 
     def _silence(self) -> None:
         """Take the words of a worker that is no more off the HUD."""
+        self.detail = ""
         for component, level in self._components.items():
             if level != "ok":
                 self._say("ok", "", component)

@@ -29,6 +29,8 @@ Image = np.ndarray[Any, np.dtype[np.uint8]]
 class Listener:
     """A host that remembers."""
 
+    live = True
+
     def __init__(self) -> None:
         self.said: list[tuple[str, str, str]] = []
         self.doing: list[str] = []
@@ -225,7 +227,7 @@ def test_closed_is_closed() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"modle": "x"}, "modle.*it has: device, folder, init, lora, model, precision, rung, threads, vae"),
+        ({"modle": "x"}, "modle.*it has: device, folder, init, lora, model, precision, prompts, rung, threads, vae"),
         ({"rung": "warp"}, "rung.*auto, eager, graph"),
         ({"precision": "int4"}, "precision"),
         ({"vae": 3.0}, "vae"),

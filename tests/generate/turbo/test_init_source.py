@@ -28,6 +28,8 @@ FRAMES = 20
 class Ear:
     """A host that remembers."""
 
+    live = True
+
     def __init__(self) -> None:
         self.said: list[tuple[str, str, str]] = []
 

@@ -53,6 +53,8 @@ def truth(parts: TurboParts) -> TextEncoder:
 class Ear:
     """A host that remembers."""
 
+    live = True
+
     def __init__(self) -> None:
         self.said: list[tuple[str, str, str]] = []
 

@@ -55,8 +55,8 @@ class TurboGenerator:
 
     Args:
         spec: size, seed and options, see :class:`~vjengine.generate.turbo.options.TurboOptions`.
-        host: told what is loaded and built, and of trouble. Without a host (:data:`~vjengine.generate.base.NOBODY`)
-            nothing is built in the background, so that no timing decides which rung draws a picture.
+        host: told what is loaded and built, and of trouble. If it is not live, nothing is built in the background and
+            ``auto`` is the rung ``graph``: neither timing nor what was built before decides a picture.
         stabilise: see :class:`~vjengine.generate.turbo.program.FrameProgram`.
 
     Raises:
@@ -73,7 +73,7 @@ class TurboGenerator:
         silence_libraries()
         options = read_options(spec)
         device = chosen_device(options)
-        use_threads(options, device, live=host is not NOBODY)
+        use_threads(options, device, live=host.live)
         precision = chosen_precision(options, device)
         self._host = host
         self._size = spec.size
@@ -97,6 +97,8 @@ class TurboGenerator:
         self._fit(free)
         with faults_in_words("the turbo generator cannot start"):
             self._start(None)
+        for note in getattr(parts.lora, "notes", ()):
+            host.say("lora", "warn", note)
 
     @property
     def plan(self) -> FramePlan:
@@ -135,10 +137,6 @@ class TurboGenerator:
         """Go on from ``pixels``, ``(H, W, 4)`` uint8 of any size, as if they had been drawn last."""
         picture = torch.from_numpy(np.array(pixels[..., :3])).permute(2, 0, 1)[None].to(torch.float32) / 255.0
         self._running.loop.resume(picture)
-
-    def prepare(self, prompts: tuple[str, ...]) -> None:
-        """Read ``prompts`` ahead of their cues, while nothing else is to be read, so that they come in at once."""
-        self._running.prepare(prompts)
 
     def close(self) -> None:
         """Give back the model, the rungs and the device's memory; a second call does nothing."""

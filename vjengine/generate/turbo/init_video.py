@@ -64,7 +64,7 @@ class VideoInit:
             GeneratorError: if that fails.
         """
         self._path, self._size, self._host = path, size, host
-        self._patience = (FOREVER if host is NOBODY else 0.0) if patience is None else patience
+        self._patience = (0.0 if host.live else FOREVER) if patience is None else patience
         self._clip = _Clip(path, size)
         self._now: _Shown | None = _Shown(-math.inf, self._clip.first)
         self._next: _Shown | None = None

@@ -31,6 +31,7 @@ class TurboOptions:
         init: where init pictures come from; empty for nowhere.
         threads: of the CPU; 0 leaves one core to the compositor.
         folder: of built engines; None for the usual one.
+        prompts: texts to read before they are asked for, so that they come in at once; one a line in the option.
     """
 
     model: str = "sd-turbo"
@@ -42,6 +43,7 @@ class TurboOptions:
     init: str = ""
     threads: int = 0
     folder: Path | None = None
+    prompts: tuple[str, ...] = ()
 
 
 def read_options(spec: GeneratorSpec) -> TurboOptions:
@@ -51,7 +53,7 @@ def read_options(spec: GeneratorSpec) -> TurboOptions:
         UsageError: naming an option that is unknown or wrong, and what it may be.
     """
     given = dict(spec.options)
-    known = ("device", "folder", "init", "lora", "model", "precision", "rung", "threads", "vae")
+    known = ("device", "folder", "init", "lora", "model", "precision", "prompts", "rung", "threads", "vae")
     for key in given:
         if key not in known:
             raise UsageError(f"generator {spec.name!r} has no option {key!r}; it has: {', '.join(known)}")
@@ -73,6 +75,7 @@ def read_options(spec: GeneratorSpec) -> TurboOptions:
         init=_text(given, "init", ""),
         threads=_threads(given.get("threads", 0.0)),
         folder=Path(folder).expanduser() if folder else None,
+        prompts=tuple(filter(None, _text(given, "prompts", "").splitlines())),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from vjengine.core.generation import GeneratorParams
 from vjengine.errors import VJError
-from vjengine.generate.base import NOBODY, GeneratorSpec, Host
+from vjengine.generate.base import DETAIL, NOBODY, GeneratorSpec, Host
 from vjengine.generate.turbo.accel.base import Networks
 from vjengine.generate.turbo.accel.cache import default_folder
 from vjengine.generate.turbo.accel.ladder import Ladder
@@ -46,6 +46,13 @@ class Order:
     stabilise: Stabiliser | None = None
 
 
+def _wanted(order: Order) -> str:
+    """Return the rung to play on. Offline, neither timing nor what was built before may choose it."""
+    if order.options.rung == "auto" and not order.host.live:
+        return "graph"
+    return order.options.rung
+
+
 class Rig:
     """Draws under one plan until that is closed, on ever better rungs.
 
@@ -67,16 +74,16 @@ class Rig:
         self._asked_for_init = False
         self._leaving: list[threading.Thread] = []
         self._desk = TextDesk(order.parts, plan, order.host)
+        self._desk.prepare(order.options.prompts)
         self._ladder = Ladder(
             order.parts,
             plan,
             order.options.folder or default_folder(),
             order.host,
-            wanted=order.options.rung,
+            wanted=_wanted(order),
             finish=self._finished,
             loras=order.options.loras,
-            # In place, no timing may decide which rung draws a picture.
-            build=order.host is not NOBODY,
+            build=order.host.live,
         )
         self._init = self._opened_init(first=state is None)
         try:
@@ -86,6 +93,7 @@ class Rig:
             if self._init is not None:
                 self._init.close()
             raise
+        self._tell()
 
     @property
     def program(self) -> FrameProgram:
@@ -104,10 +112,6 @@ class Rig:
         controls = read_controls(params, wants_guidance=guided, loras=len(self._order.options.loras))
         self.loop.step(self._with_init(controls, params))
         self._watch()
-
-    def prepare(self, prompts: tuple[str, ...]) -> None:
-        """Read ``prompts`` while nothing else is to be read."""
-        self._desk.prepare(prompts)
 
     def close(self) -> None:
         """Close all that belongs to the plan; a second call does nothing."""
@@ -145,6 +149,12 @@ class Rig:
         self._seen_init, self._faults = None, (0, 0)
         self._leave(old)
         log.info("from %s to %s", old.networks.rung, better.networks.rung)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say what is played on."""
+        width, height = self.plan.size
+        self._order.host.say(DETAIL, "ok", f"{self.program.networks.rung} {width}x{height}")
 
     def _leave(self, program: FrameProgram) -> None:
         """Close ``program`` beside the show, once the device is done with it: giving engines back takes long."""
