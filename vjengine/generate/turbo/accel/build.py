@@ -88,8 +88,10 @@ def build(recipe: Recipe, say: Say) -> bool:
     """
     from vjengine.generate.turbo.accel.attempts import Attempts
     from vjengine.generate.turbo.accel.ladder import rung_named
+    from vjengine.generate.turbo.catalogue import read_name
     from vjengine.generate.turbo.loading import load_parts
 
+    read_name(recipe.model)  # a slip of the pen is told before anything heavy is loaded
     recipe = _resolved(recipe)
     rung = rung_named(recipe.rung, recipe.targets)
     missing = rung.missing(recipe.plan)
@@ -222,11 +224,13 @@ class Build:
         self._stopped = True
         if self._process.poll() is None:
             self._process.kill()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE)
-        with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            self._process.stdout.close()  # of a dead process, so that no reader can hold it
         self._stderr.close()
         EngineCache(self._recipe.folder).sweep()
 

@@ -149,12 +149,13 @@ class Ladder(Generic[T]):
             try:
                 rung = RUNGS[name]
                 missing = rung.missing(self._plan)
-            except ImportError as error:  # a library that is half installed
-                missing = str(error)
+                ready = not missing and rung.ready(self._parts.fingerprint, self._plan, self._folder)
+            except _TROUBLE as error:  # a library that is half installed, say
+                missing = _line(error)
             if missing:
                 log.info("the rung %s is left out: %s", name, missing)
                 continue
-            if not rung.ready(self._parts.fingerprint, self._plan, self._folder):
+            if not ready:
                 self._unbuilt.append(name)
                 continue
             try:
@@ -298,7 +299,7 @@ class Ladder(Generic[T]):
         return say
 
     def _complain(self, name: RungName, error: BaseException) -> None:
-        log.warning("the rung %s does not run", name, exc_info=None if isinstance(error, VJError) else error)
+        log.warning("the rung %s does not run: %s", name, error, exc_info=None if isinstance(error, VJError) else error)
         self._host.say("engine", "warn", f"{name} does not run: {_line(error)}")
 
     def _discard(self) -> None:
