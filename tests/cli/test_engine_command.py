@@ -114,6 +114,13 @@ print("heavy:", heavy)
     assert "--for CARDS" in told.stdout
 
 
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.timeout(30)
 def test_interrupting_a_build_leaves_nothing(cache: EngineCache) -> None:
     if sys.platform == "win32":
@@ -136,6 +143,6 @@ def test_interrupting_a_build_leaves_nothing(cache: EngineCache) -> None:
     assert "interrupted" in error
     # It may have been interrupted before it knew of its child; that one leaves with it then.
     waiting = threading.Event()
-    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+    while any(map(runs, children)):
         waiting.wait(0.02)
     assert not cache.folder.exists() or list(cache.folder.iterdir()) == []
