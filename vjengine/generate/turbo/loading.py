@@ -63,7 +63,7 @@ def load_parts(
     # Found out before the libraries are imported: what is missing is told at once.
     lora_paths = [_lora_path(lora, store) for lora in loras]
     place = None if source.kind == "random" else store.path(name)
-    alive("waking the libraries", 0.0)
+    alive("waking the libraries", -1.0)
     try:
         with quietly():
             import torch
