@@ -38,7 +38,7 @@ def main() -> int:
     def say(what: str, fraction: float) -> None:
         nonlocal doing, since
         now = time.perf_counter()
-        stage = what if what.startswith("building") else "export"
+        stage = "export" if what.startswith("export") else what
         spent[doing] = spent.get(doing, 0.0) + now - since
         doing, since = stage, now
 

@@ -98,6 +98,7 @@ class TensorRTRung:
                     timing=timing,
                 )  # fmt: skip
                 done += share
+            say("storing the engines", min(1.0, done))
             engines: dict[str, bytes | Path] = {f"{name}.engine": staging / f"{name}.engine" for name in NETWORKS}
             cache.put(_key(library, parts.fingerprint, plan, targets), engines, model=parts.name)
             if timing:
