@@ -50,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     build.add_argument("model", metavar="MODEL", help="as `live --model` takes it: sd-turbo, a folder, a file ...")
     build.add_argument("--size", default=DEFAULT_SIZE, metavar="WxH",
                        help=f"size of the generator's pictures, multiples of 64 (default: {DEFAULT_SIZE}, "
-                            "as `live` draws 16:9 on a GPU; where the CPU draws everything it takes 320x192)")  # fmt: skip
+                            "as `live` draws 16:9 on a GPU; where the CPU draws all it takes 320x192)")  # fmt: skip
     build.add_argument("--rung", default="auto", metavar="NAME",
                        help="tensorrt, openvino or onnx (default: the best for this machine)")  # fmt: skip
     build.add_argument("--for", dest="targets", metavar="CARDS",
