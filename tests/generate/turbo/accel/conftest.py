@@ -28,7 +28,7 @@ def exported_sd(write_lora: Callable[..., Path], tmp_path_factory: pytest.TempPa
 
     folder = tmp_path_factory.mktemp("sd")
     parts = random_parts("tiny-v", full_vae=True)
-    files = [write_lora(folder / f"{seed}.safetensors", parts.unet, seed=seed) for seed in (1, 2)]
+    files = [write_lora(folder / f"{seed}.safetensors", parts.unet, seed=seed, only="up_blocks.1") for seed in (1, 2)]
     parts.lora = add_loras(parts.unet, files)
     return _exported(parts, folder / "networks")
 
@@ -49,3 +49,22 @@ def _exported(parts: Any, folder: Path) -> Model:
     torch.set_num_threads(1)
     plan = FramePlan((128, 64), loras=0 if parts.lora is None else len(parts.lora.names))
     return Model(parts, plan, export_networks(parts, plan, folder, lambda _doing, _fraction: None))
+
+
+@pytest.fixture(scope="session")
+def one_level() -> tuple[Any, Any]:
+    """A model with one level, and its plan: exported in a moment."""
+    torch = pytest.importorskip("torch")
+    from diffusers import UNet2DConditionModel
+
+    from vjengine.generate.turbo.plan import FramePlan
+    from vjengine.generate.turbo.random_models import random_parts
+
+    parts = random_parts("tiny")
+    unet = UNet2DConditionModel(
+        sample_size=8, block_out_channels=(32,), attention_head_dim=2, layers_per_block=1, cross_attention_dim=32,
+        norm_num_groups=8, use_linear_projection=True, down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
+    )  # fmt: skip
+    parts.unet = torch.nn.Module.to(unet, torch.float32).eval().requires_grad_(False)
+    return parts, FramePlan((64, 64))

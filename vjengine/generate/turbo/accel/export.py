@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import json
@@ -26,6 +27,8 @@ from vjengine.generate.turbo.plan import TEXT_TOKENS, FramePlan
 FORMAT = 1
 """Version of the manifest and of what the graphs take and return."""
 MANIFEST = "export.json"
+TIMESTEPS = 1000
+"""Timesteps are whole numbers below this."""
 NETWORKS = ("encoder", "unet", "decoder")
 """In the order of a frame; a network's graph is the file ``NAME.onnx``, its weights lie in ``NAME.weights``."""
 _SHARES = {"encoder": (0.0, 0.05), "unet": (0.05, 0.95), "decoder": (0.95, 1.0)}
@@ -51,8 +54,8 @@ class Network:
     """What a network takes and returns.
 
     Attributes:
-        inputs: of ``unet``: ``latents``, ``timestep`` (1,) int64, ``text`` (1, 77, D); of SDXL also ``pooled`` and
-            ``size_ids``; with LoRAs ``lora`` (n,).
+        inputs: of ``unet``: ``latents``, ``timestep`` (1,) int64, 0-999, ``text`` (1, 77, D); of SDXL also ``pooled``
+            and ``size_ids``; with LoRAs ``lora`` (n,).
         output: one tensor.
     """
 
@@ -105,12 +108,30 @@ class _Decoder(torch.nn.Module):
         return self._run(latents)
 
 
+class _Times(torch.nn.Module):
+    """Sines of the timestep from a table: a runtime that computes in bfloat16 would first make 1000 of 999."""
+
+    table: torch.Tensor
+
+    def __init__(self, sines: Any, device: torch.device) -> None:
+        super().__init__()
+        with torch.inference_mode(False), torch.no_grad():
+            table = sines(torch.arange(TIMESTEPS, device=device)).float()
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, timesteps: torch.Tensor) -> torch.Tensor:
+        return self.table[timesteps]
+
+
 class _UNet(torch.nn.Module):
     """The UNet with everything that a performer moves as an input."""
 
     def __init__(self, parts: TurboParts, names: tuple[str, ...]) -> None:
         super().__init__()
-        self.unet = parts.unet
+        # A second face of the same weights; the model itself is left as it is.
+        self.unet = copy.copy(parts.unet)
+        times = _Times(parts.unet.time_proj, next(parts.unet.parameters()).device)
+        self.unet._modules = {**parts.unet._modules, "time_proj": times}
         self._stack: Any = parts.lora
         self._names = names
 

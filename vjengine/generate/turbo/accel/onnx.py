@@ -11,8 +11,9 @@ import torch
 
 from vjengine.errors import GeneratorError, MissingDependency
 from vjengine.generate.turbo.accel.base import Networks, Say
-from vjengine.generate.turbo.accel.cache import EngineCache, EngineKey, library_version
-from vjengine.generate.turbo.accel.export import MANIFEST, NETWORKS, export_networks
+from vjengine.generate.turbo.accel.cache import library_version
+from vjengine.generate.turbo.accel.export import NETWORKS
+from vjengine.generate.turbo.accel.exported import find_exported, has_exported, store_exported
 from vjengine.generate.turbo.accel.runtime_networks import RuntimeNetworks
 from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.plan import FramePlan, RungName
@@ -20,7 +21,6 @@ from vjengine.generate.turbo.plan import FramePlan, RungName
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _WITHOUT_CUDA = ("CoreMLExecutionProvider", "DmlExecutionProvider", _CPU)
 """Where torch has no CUDA device, the first that the installed build knows."""
-_DISTRIBUTIONS = ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime")
 _REMEDY = "pip install 'vjengine[onnx]'"
 
 
@@ -54,7 +54,7 @@ class OnnxRung:
 
     def ready(self, parts_fingerprint: str, plan: FramePlan, folder: Path) -> bool:
         """True if the exported networks lie in ``folder``."""
-        return EngineCache(folder).has(_key(parts_fingerprint, plan))
+        return has_exported(parts_fingerprint, plan, folder)
 
     def prepare(self, parts: TurboParts, plan: FramePlan, folder: Path, say: Say) -> None:
         """Export the networks into ``folder``.
@@ -64,11 +64,7 @@ class OnnxRung:
             MissingDependency: if ONNX Runtime is not installed.
         """
         _runtime()
-        cache = EngineCache(folder)
-        with cache.staging() as staging:
-            exported = export_networks(parts, plan, staging, say)
-            files: dict[str, bytes | Path] = {name: staging / name for name in (*exported.files, MANIFEST)}
-            cache.put(_key(parts.fingerprint, plan), files, model=parts.name)
+        store_exported(parts, plan, folder, say)
 
     def load(self, parts: TurboParts, plan: FramePlan, folder: Path) -> Networks:
         """Return the networks, warmed up.
@@ -78,14 +74,8 @@ class OnnxRung:
             MissingDependency: if ONNX Runtime is not installed.
         """
         runtime = _runtime()
-        cache, key = EngineCache(folder), _key(parts.fingerprint, plan)
-        found = cache.find(key)
-        if found is None:
-            raise GeneratorError(
-                f"there are no networks of {parts.name} at {plan.size[0]}x{plan.size[1]} for ONNX Runtime: "
-                f"{cache.fault(key)}; build them: vjengine engine build {parts.name}"
-            )
-        return open_networks(runtime, parts, plan, found, self._choose(runtime, plan))
+        provider = self._choose(runtime, plan)
+        return open_networks(runtime, parts, plan, find_exported(parts, plan, folder), provider)
 
     def _choose(self, runtime: Any, plan: FramePlan) -> str:
         known = runtime.get_available_providers()
@@ -106,14 +96,10 @@ def open_networks(runtime: Any, parts: TurboParts, plan: FramePlan, folder: Path
     Raises:
         GeneratorError: if they do not run here.
     """
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    # They have no common ancestor but Exception itself.
-    faults = tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
     try:
         sessions = {name: _OrtSession(runtime, folder / f"{name}.onnx", plan, provider) for name in NETWORKS}
         return RuntimeNetworks("onnx", parts, plan, sessions, plan.device if provider == _CUDA else "cpu")
-    except faults as error:
+    except _faults() as error:
         reason = str(error).strip().partition("\n")[0]
         raise GeneratorError(
             f"ONNX Runtime cannot run {parts.name} on {provider} ({reason}); take another rung: --rung graph"
@@ -152,16 +138,22 @@ class _OrtSession:
             place = self._device.type, self._device.index or 0
             put(name, *place, dtype, tuple(tensor.shape), tensor.data_ptr())
 
+        faults = _faults()
+
         def run() -> None:
-            session.run_with_iobinding(binding)
+            try:
+                session.run_with_iobinding(binding)
+            except faults as error:
+                raise GeneratorError(f"ONNX Runtime failed ({error}); take another rung: --rung graph") from error
 
         return run
 
 
-def _key(fingerprint: str, plan: FramePlan) -> EngineKey:
-    # The files are the same for every device: ONNX Runtime makes of them what suits it when it opens them.
-    library = next((name for name in _DISTRIBUTIONS if library_version(name)), _DISTRIBUTIONS[-1])
-    return EngineKey.of("onnx", fingerprint, plan, library, library_version(library), "any")
+def _faults() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises: kinds that have no ancestor in common but Exception itself."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 def _runtime() -> Any:

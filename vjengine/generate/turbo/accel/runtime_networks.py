@@ -111,9 +111,8 @@ class RuntimeNetworks:
 
     def close(self) -> None:
         """Let the runtime go."""
-        for held in (self._encoder, self._decoder, self._unets, self._predict, self._returned):
-            held.clear()
         self._encode = self._decode = _closed
+        self._predict = dict.fromkeys((False, True), _closed)
 
     def _give(self, tensor: torch.Tensor) -> torch.Tensor:
         if not self._away:
