@@ -10,7 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint types unit bench clean system system-test
+# On a machine with a GPU, in its own environment: torch and tensorrt for that card are a choice (see the README).
+bench-gpu:
+	python -m pytest -q -m gpu tests/generate
+	python -m benchmarks.turbo --full --json --profile benchmarks/results
+
+.PHONY: demo test lint types unit bench bench-gpu clean system system-test
 
 demo: system $(VENV)/.run
 	$(BIN)/vjengine demo -o demo.mp4
@@ -24,8 +29,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# Two test files at a time: most of them wait for real parts to do something.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: system $(VENV)/.run
 	for name in analysis compositor present macro_latency audio_path; do $(BIN)/python -m benchmarks.$$name || exit 1; done
