@@ -75,6 +75,8 @@ def cases() -> list[tuple[RungName, str]]:
 def models(write_lora: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TurboParts]:
     """Give the parts of a kind, made once; ``+lora`` has two LoRAs over nearly all its layers."""
 
+    torch.set_num_threads(1)  # networks this small only wait for each other
+
     @cache
     def model(kind: str) -> TurboParts:
         name, _, loras = kind.partition("+")

@@ -125,28 +125,25 @@ def test_half_precision_is_half_throughout(half: tuple[Any, FramePlan, Exported]
     np.testing.assert_allclose(found, wanted, atol=2e-2)
 
 
-def test_a_bfloat16_model_is_written_in_float32(half: tuple[Any, FramePlan, Exported], tmp_path: Path) -> None:
+def test_a_bfloat16_model_is_written_in_float32_with_progress_and_nothing_left(
+    half: tuple[Any, FramePlan, Exported], tmp_path: Path
+) -> None:
+    (tmp_path / "other.txt").write_text("stays")
+    news: list[float] = []
     parts = half[0]
     for module in (parts.unet, parts.vae):
         torch.nn.Module.to(module, torch.bfloat16)
     try:
-        exported = export_networks(parts, FramePlan((64, 64), precision="bfloat16"), tmp_path, quiet)
+        plan = FramePlan((64, 64), precision="bfloat16")
+        exported = export_networks(parts, plan, tmp_path, lambda _doing, part: news.append(part))
     finally:
         for module in (parts.unet, parts.vae):
             torch.nn.Module.to(module, torch.float16)
-    assert {port.dtype for network in exported.networks.values() for port in (*network.inputs, network.output)} == {
-        "float32", "int64",
-    }  # fmt: skip
+    ports = [port for network in exported.networks.values() for port in (*network.inputs, network.output)]
+    assert {port.dtype for port in ports} == {"float32", "int64"}
     assert run(exported, "decoder", given(exported, "decoder")).dtype == np.float32
-
-
-def test_says_how_far_it_is_and_leaves_only_its_files(half: tuple[Any, FramePlan, Exported], tmp_path: Path) -> None:
-    (tmp_path / "other.txt").write_text("stays")
-    news: list[tuple[str, float]] = []
-    exported = export_networks(half[0], half[1], tmp_path, lambda doing, part: news.append((doing, part)))
-    parts = [part for _, part in news]
-    assert parts == sorted(parts)
-    assert (parts[0], parts[-1]) == (0.0, 1.0)
+    assert news == sorted(news)
+    assert (news[0], news[-1]) == (0.0, 1.0)
     assert {path.name for path in tmp_path.iterdir()} == {*exported.files, MANIFEST, "other.txt"}
 
 
