@@ -32,7 +32,7 @@ class OnnxRung:
     """
 
     name: RungName = "onnx"
-    doc = "ONNX Runtime: two to three times PyTorch on processors; also Windows and Apple graphics"
+    doc = "ONNX Runtime: about twice as fast as PyTorch on processors; also Windows and Apple graphics"
     needs_build = True
 
     def __init__(self, provider: str = "") -> None:
