@@ -63,7 +63,7 @@ def _holding(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> It
 
 def weights_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return all that a module holds, parameters and buffers, by name."""
-    found = dict(module.named_parameters(remove_duplicate=False))
+    found: dict[str, torch.Tensor] = dict(module.named_parameters(remove_duplicate=False))
     found.update(module.named_buffers(remove_duplicate=False))
     return found
 
@@ -89,7 +89,7 @@ def trace(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], output: s
         .expand(tensor.shape)
         for name, tensor in weights_of(module).items()
     }  # fmt: skip
-    file = io.BytesIO()
+    file: Any = io.BytesIO()  # which it takes, if not by its signature
     try:
         with torch.inference_mode(False), torch.no_grad(), _quiet(), _plain_attention():
             torch.onnx.export(
