@@ -11,8 +11,11 @@ from vjengine.errors import GeneratorError, MissingDependency, VJError
 
 try:
     import torch
-except ImportError as missing:
+except ModuleNotFoundError as missing:
     raise MissingDependency("PyTorch", "pip install 'vjengine[turbo]'") from missing
+except ImportError as broken:
+    # It is there, and cannot be loaded: no memory just now, or a part of it is broken. Trying again may help.
+    raise GeneratorError(f"PyTorch cannot be loaded: {broken}; free memory, or install it again") from broken
 
 from vjengine.core.frame import Pixels
 from vjengine.core.generation import GeneratorParams

@@ -67,8 +67,12 @@ def load_parts(
     try:
         with quietly():
             import torch
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingDependency(str(error.name or "torch"), "pip install 'vjengine[turbo]'") from error
+    except ImportError as error:
+        raise GeneratorError(
+            f"{error.name or 'torch'} cannot be loaded: {error}; free memory, or install it again"
+        ) from error
     # Whoever calls may be in inference mode, where faders could not be moved later.
     with quietly(), torch.inference_mode(False), torch.no_grad():
         if place is None:
