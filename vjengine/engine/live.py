@@ -106,6 +106,7 @@ class LiveEngine:
         self._on_present = on_present
         self._stop = threading.Event()
         self._degradations: dict[tuple[str, str], str] = {}
+        self._detail = ""
         self._repeats: Counter[tuple[str, str]] = Counter()
         self.interrupted = False
 
@@ -278,6 +279,7 @@ class LiveEngine:
         stats.beats = state.beat_count
         if state.beat_running:
             stats.tempo = state.features.beat.tempo
+        self._detail = self.generator.detail or self._detail
         if frame is not None and frame.sequence != shown_frame:
             stats.generator_age.add((now - frame.made_for) * 1e3)
             return frame.sequence
@@ -316,6 +318,7 @@ class LiveEngine:
         """Return the figures that ``--stats`` writes."""
         return self.stats.as_dict(
             generator=self.generator.running,
+            detail=self._detail,
             generator_fps=self.generator.fps,
             restarts=self.generator.restarts,
             missed=self.pacer.missed,

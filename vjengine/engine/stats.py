@@ -49,7 +49,7 @@ class RunStats:
         self.ended = now
 
     def as_dict(self, *, generator: str, generator_fps: float, restarts: int, missed: int,
-                degradations: list[str], dropped: dict[str, int]) -> dict[str, Any]:  # fmt: skip
+                degradations: list[str], dropped: dict[str, int], detail: str = "") -> dict[str, Any]:  # fmt: skip
         """Return the figures in the shape that ``--stats`` promises."""
         age = self.generator_age.percentiles()
         return {
@@ -59,7 +59,12 @@ class RunStats:
             "present_interval_ms": self.interval.percentiles().as_dict(),
             "frame_work_ms": self.work.percentiles().as_dict(),
             "missed_slots": missed,
-            "generator": {"name": generator, "fps": round(generator_fps, 2), "age_ms": age.as_dict()},
+            "generator": {
+                "name": generator,
+                "detail": detail,
+                "fps": round(generator_fps, 2),
+                "age_ms": age.as_dict(),
+            },
             "audio_to_frame_ms": self.audio_to_frame.percentiles().as_dict(),
             "tempo": round(self.tempo, 2),
             "beats": self.beats,

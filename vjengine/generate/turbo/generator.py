@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -19,8 +20,9 @@ except ImportError as broken:
 
 from vjengine.core.frame import Pixels
 from vjengine.core.generation import GeneratorParams
-from vjengine.generate.base import NOBODY, GeneratorSpec, Host, Ticket
+from vjengine.generate.base import DETAIL, NOBODY, GeneratorSpec, Host, Ticket
 from vjengine.generate.turbo.accel.ladder import fastest_first
+from vjengine.generate.turbo.catalogue import read_name
 from vjengine.generate.turbo.device import (
     FAULTS,
     chosen_device,
@@ -33,6 +35,8 @@ from vjengine.generate.turbo.device import (
 from vjengine.generate.turbo.loading import load_parts
 from vjengine.generate.turbo.loop import LoopState
 from vjengine.generate.turbo.memory import (
+    FACTS,
+    estimate,
     facts_of,
     fitting_plan,
     free_memory,
@@ -41,7 +45,8 @@ from vjengine.generate.turbo.memory import (
     peak,
     step_down,
 )
-from vjengine.generate.turbo.options import read_options
+from vjengine.generate.turbo.options import TurboOptions, read_options
+from vjengine.generate.turbo.parts import ModelKind
 from vjengine.generate.turbo.plan import FramePlan, RungName, nearest_size
 from vjengine.generate.turbo.program import Stabiliser
 from vjengine.generate.turbo.quiet import silence_libraries
@@ -49,6 +54,9 @@ from vjengine.generate.turbo.rig import Order, Rig
 from vjengine.generate.turbo.transfer import Outbox
 
 log = logging.getLogger(__name__)
+
+# Random models of the published shapes take what those take.
+_PUBLISHED: dict[str, ModelKind] = {"sd-turbo": "sd", "sd15-lcm": "sd", "sdxl-turbo": "sdxl"}
 
 _SETTLED = 60  # frames after which the memory in use is logged
 
@@ -87,6 +95,7 @@ class TurboGenerator:
         self._pixels = np.empty((spec.size[1], spec.size[0], 4), np.uint8)
         self._plan = FramePlan(nearest_size(spec.size), device, precision, loras=len(options.loras))
         free = free_memory(device)
+        self._foretell(options, free)
         with faults_in_words("the model cannot be loaded"):
             parts = load_parts(
                 options.model,
@@ -171,9 +180,9 @@ class TurboGenerator:
             self._step_down()
         self._frames += 1
         if self._frames == _SETTLED:
-            log.info(
-                "%s on %s: at most %s in use", self._order.parts.name, self.rung, gigabytes(peak(self.plan.device))
-            )
+            used = gigabytes(peak(self.plan.device))
+            log.info("%s on %s: at most %s in use", self._order.parts.name, self.rung, used)
+            self._host.say(DETAIL, "ok", f"{self._running.words}, at most {used}")
 
     def _step_down(self) -> None:
         """Make everything smaller and go on from the same picture."""
@@ -215,12 +224,26 @@ class TurboGenerator:
     def _complain(self, error: BaseException) -> None:
         log.warning("out of memory at %dx%d: %s", *self._plan.size, first_line(error))
 
+    def _foretell(self, options: TurboOptions, free: int) -> None:
+        """Say what the model will take before it is loaded, where its size is known by its name."""
+        source = read_name(options.model)
+        kind = _PUBLISHED.get(source.random) if source.row is None else source.row.kind
+        if kind is None:
+            return
+        needed = estimate(FACTS[kind], self._plan, self._likely_rung(options), self._full_vae).total
+        self._host.alive(f"loading {options.model}: about {gigabytes(needed)}, {gigabytes(free)} free")
+
+    def _likely_rung(self, options: TurboOptions) -> RungName:
+        return fastest_first(self._plan.device)[0] if options.rung == "auto" else cast(RungName, options.rung)
+
     def _fit(self, free: int) -> None:
         """Plan no more than fits into the ``free`` bytes that there were before the model was loaded."""
         options, parts = self._order.options, self._order.parts
-        rung = fastest_first(self._plan.device)[0] if options.rung == "auto" else cast(RungName, options.rung)
+        rung = self._likely_rung(options)
         fit = fitting_plan(facts_of(parts), self._plan, rung, self._full_vae, free)
         log.info("%s needs about %s; %s are free", parts.name, gigabytes(fit.estimate.total), gigabytes(free))
         if fit.words:
             self._host.say("memory", "warn", fit.words)
         self._plan = fit.plan
+        if fit.rung != rung and options.rung == "auto":
+            self._order = replace(self._order, options=replace(options, rung=fit.rung))

@@ -100,6 +100,12 @@ class Rig:
         """The program in use now."""
         return self.loop.program
 
+    @property
+    def words(self) -> str:
+        """What is played on, in a few words."""
+        width, height = self.plan.size
+        return f"{self.program.networks.rung} {width}x{height}"
+
     def frame(self, params: GeneratorParams) -> None:
         """Enqueue the picture for ``params``; ``program.output`` holds it once the device is done."""
         self._climb()
@@ -152,9 +158,7 @@ class Rig:
         self._tell()
 
     def _tell(self) -> None:
-        """Say what is played on."""
-        width, height = self.plan.size
-        self._order.host.say(DETAIL, "ok", f"{self.program.networks.rung} {width}x{height}")
+        self._order.host.say(DETAIL, "ok", self.words)
 
     def _leave(self, program: FrameProgram) -> None:
         """Close ``program`` beside the show, once the device is done with it: giving engines back takes long."""
