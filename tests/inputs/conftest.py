@@ -237,6 +237,8 @@ def controller(request: pytest.FixtureRequest) -> Iterator[Callable[..., Control
     yield start
     for one in started:
         one.kill()
+    # The server takes a moment to see that a client has died; the next one of that name would meet its ghost.
+    time.sleep(1.0)
 
 
 @pytest.fixture

@@ -69,6 +69,26 @@ def said(*words: str, level: str) -> Callable[[list[Event]], bool]:
     )
 
 
+def until_heard(collector: Any, send: Callable[[], None], seen: Callable[[list[Event]], object]) -> list[Event]:
+    """Send until ``seen``: JACK may drop the first message of a new connection, and on a machine too busy for its
+    cycle it throws a client out, which then needs seconds to connect again. What is said in between is forgotten."""
+    for _ in range(4):
+        collector.clear()
+        send()
+        try:
+            return list(collector.until(seen, timeout=5.0))
+        except AssertionError:
+            continue
+    collector.clear()
+    send()
+    return list(collector.until(seen))
+
+
+def press(pads: Any, collector: Any) -> None:
+    """Hold DROP down."""
+    until_heard(collector, lambda: pads.send("90 24 64"), of(MacroSet, 1))
+
+
 @pytest.mark.real
 def test_keys_and_faders_arrive_as_events(
     controller: Callable[[str], Any], listen: Start, collector: Any, clock: LiveClock
@@ -77,9 +97,15 @@ def test_keys_and_faders_arrive_as_events(
     midi = listen()
     collector.until(connected(midi, "pads:out"))
     before = clock.now()
-    for message in ("90 24 64", "90 24 00", "90 27 64", "80 27 00", "b0 0a 7f", "b0 0b 10", "f8"):
-        pads.send(message)
-    events = [event for event in collector.until(of(MacroLevel, 1)) if not isinstance(event, StatusChanged)]
+
+    def play() -> None:
+        for message in ("90 24 64", "90 24 00", "90 27 64", "80 27 00", "b0 0a 7f", "b0 0b 10", "f8"):
+            pads.send(message)
+
+    def whole(events: list[Event]) -> bool:
+        return of(MacroLevel, 1)(events) and of(MacroSet, 2)(events) and of(MacroToggle, 1)(events)
+
+    events = [event for event in until_heard(collector, play, whole) if not isinstance(event, StatusChanged)]
     assert [type(event) for event in events] == [MacroSet, MacroSet, MacroToggle, MacroLevel]
     assert [event.value for event in events[:2]] == [1.0, 0.0]
     assert events[3].value == 1.0
@@ -94,8 +120,7 @@ def test_a_controller_that_dies_is_let_go_and_taken_up_again(
     pads = controller("pads")
     midi = listen()
     collector.until(connected(midi, "pads:out"))
-    pads.send("90 24 64")
-    collector.until(of(MacroSet, 1))
+    press(pads, collector)
     collector.clear()
     pads.kill()
     events = collector.until(lambda seen: of(MacroSet, 1)(seen) and said("pads is gone", level="warn")(seen))
@@ -104,8 +129,7 @@ def test_a_controller_that_dies_is_let_go_and_taken_up_again(
     collector.clear()
     again = controller("pads")
     collector.until(said("pads", level="ok"))
-    again.send("90 24 64")
-    collector.until(of(MacroSet, 1))
+    press(again, collector)
     assert midi.restarts == 0
 
 
@@ -143,10 +167,14 @@ def test_a_flooding_fader_merges_and_ends_where_it_was_left(
     fader = MidiMap(controls=MappingProxyType({(0, 20): ParamTarget("feedback.mix")}))
     midi = listen(fader)
     collector.until(connected(midi, "pads:out"))
-    for value in range(0, 128, 8):
-        pads.send(f"b0 14 {value:02x}")
-    pads.send("b0 14 7f")
-    assert collector.until(lambda events: any(isinstance(event, ParamSet) and event.value == 1.0 for event in events))
+
+    def sweep() -> None:
+        for value in (*range(0, 128, 8), 127):
+            pads.send(f"b0 14 {value:02x}")
+
+    until_heard(collector, sweep, lambda events: any(isinstance(e, ParamSet) and e.value == 1.0 for e in events))
+    collector.until(lambda _: True)
+    assert [event.value for event in collector.events if isinstance(event, ParamSet)][-1] == 1.0
 
 
 @pytest.mark.real
@@ -187,8 +215,7 @@ def test_the_server_dies_under_a_held_key(
     pads = controller("pads", own_jack)
     midi = listen()
     collector.until(connected(midi, "pads:out"))
-    pads.send("90 24 64")
-    collector.until(of(MacroSet, 1))
+    press(pads, collector)
     own_jack.kill()
     events = collector.until(lambda seen: of(MacroSet, 2)(seen) and said("gone", level="warn")(seen))
     assert [event.value for event in events if isinstance(event, MacroSet)] == [1.0, 0.0]
@@ -219,8 +246,7 @@ def test_stopping_lets_go_and_leaves_no_process_and_no_thread(
     midi = MidiInput(MAPPING, clock, events, poll_interval=0.05)
     midi.start()
     collector.until(connected(midi, "pads:out"))
-    pads.send("90 24 64")
-    collector.until(of(MacroSet, 1))
+    press(pads, collector)
     child = midi._child
     assert child is not None
     midi.stop()
