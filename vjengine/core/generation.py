@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vjengine.core.correction import NO_CORRECTION, Correction
 from vjengine.core.params import PARAMS, ParamValues
 from vjengine.core.signals import NO_BANDS, Bands
 
@@ -32,6 +33,7 @@ class GeneratorParams:
         beats: musical position in beats; the whole part is the beat's number.
         bar_phase: position in the bar, 0–1.
         beat_running: False while no beat is known.
+        correction: what to do to the picture that is fed back; for generators that feed on their own pictures.
     """
 
     sequence: int = 0
@@ -49,3 +51,4 @@ class GeneratorParams:
     beats: float = 0.0
     bar_phase: float = 0.0
     beat_running: bool = False
+    correction: Correction = NO_CORRECTION

@@ -152,6 +152,14 @@ ROWS: tuple[ParamSpec, ...] = (
         _row(f"turbo.lora{i}", 1.0, -1.0, 2.0, f"weight of LoRA number {i}", unit="x", smoothing=0.1)
         for i in range(1, LORAS + 1)
     ),
+    # Against the collapse of pictures fed on themselves.
+    _row("stabilise.amount", 1.0, 0.0, 1.0, "keep fed-back pictures from collapsing; 0 lets them go", smoothing=0.0),
+    _row("stabilise.colour", 0.25, 0.0, 1.0, "share of a drift in colour taken back a picture", smoothing=0.0),
+    _row("stabilise.detail", 0.4, 0.0, 1.0, "share of multiplied texture taken back a picture", smoothing=0.0),
+    _row("stabilise.noise", 0.3, 0.0, 1.0, "share of lost texture given back as noise a picture", smoothing=0.0),
+    _row("stabilise.latents", 0.15, 0.0, 1.0, "share of a drift of the latents taken back a picture", smoothing=0.0),
+    _row("stabilise.anchor", 0.12, 0.0, 0.5, "most of a scene's first picture brought back in need", smoothing=0.0),
+    _row("stabilise.glide", 4.0, 0.0, 60.0, "time in which an intended change of colour is taken over", unit="s"),
     # How frames enter the compositor.
     _row("mix.crossfade", 1.0, 0.0, 1.0, "share of the generator's frame interval spent cross-fading"),
     _row("mix.morph", 1.0, 0.0, 1.0, "between two frames, move along with their motion; generators that know it"),
