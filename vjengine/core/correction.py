@@ -5,7 +5,7 @@ Whoever holds the pixels applies it: numpy, torch on the device, or GLSL. All of
     1. colour     rgb' = M·rgb + t on sRGB code values 0-1
     2. bands      picture = fine + middle + coarse + rest, each of the first three times its gain
     3. ceiling    fine' = fine / sqrt(1 + (fine / ceiling)²), where there is a ceiling
-    4. noise      for each band, noise of its size, coloured by ``tint``, with the RMS asked for
+    4. noise      for each band, noise of its size, the amount asked for times ``tint`` times white noise of variance 1
     5. anchor     lerp towards the anchor picture that was kept last
 
 The bands: *blur* is the picture under the 5 × 5 binomial ``[1 4 6 4 1] / 16``, *quarter* its mean over 4 × 4 px (width
@@ -28,7 +28,7 @@ GREY_TINT: Matrix3 = (0.57735, 0, 0, 0.57735, 0, 0, 0.57735, 0, 0)
 """A tint whose noise has no colour: trace of its covariance 1."""
 
 MAX_NOISE = 0.15
-"""Largest RMS of a band's noise, code values; more is a picture of noise."""
+"""Largest amount of a band's noise; more is a picture of noise."""
 GAIN_RANGE = (0.7, 1.25)
 """A band's gain for one frame stays in here."""
 
@@ -44,8 +44,10 @@ class Correction:
         colour: the 3 × 4 matrix (M, t), row by row, on sRGB code values 0-1.
         gains: of the bands (fine, middle, coarse), within :data:`GAIN_RANGE`.
         ceiling: soft limit of the fine band's amplitude, code values; 0 for none.
-        noise: RMS of the noise added to each band, code values, 0-:data:`MAX_NOISE`.
-        tint: 3 × 3 matrix, row by row, that colours white noise of RMS 1; its covariance has trace 1.
+        noise: root of the variance, summed over RGB, of the noise added to each band, code values,
+            0-:data:`MAX_NOISE`.
+        tint: 3 × 3 matrix, row by row, that colours white noise (three independent channels of variance 1); the
+            covariance ``tint·tintᵀ`` has trace 1.
         anchor: share of the anchor picture, 0-1.
         latents: how far latent means and spreads go to the anchor's, 0-1; for generators that have latents.
         keep: counts the anchor pictures: when it moves, the last picture finished becomes the anchor picture, and its
