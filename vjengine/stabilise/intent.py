@@ -1,0 +1,48 @@
+"""What the performer wants of the picture: changes of it are not drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vjengine.core.generation import GeneratorParams
+
+_SCENE = ("gen.family", "gen.seed", "turbo.noise")
+"""Rows whose change makes another picture."""
+_COLOUR = {
+    "gen.palette": 1.0,
+    "gen.hue": 0.02,
+    "gen.spread": 0.1,
+    "gen.contrast": 0.1,
+    "gen.glow": 0.15,
+    "turbo.init": 0.1,
+    "turbo.guidance": 0.5,
+    **{f"turbo.lora{n}": 0.1 for n in range(1, 5)},
+}
+"""Rows whose change makes other colours, and the steps in which it counts."""
+_DARK = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What decides the look of a picture beside the picture before it.
+
+    Attributes:
+        scene: differs from scene to scene.
+        colours: differs where other colours are wanted within a scene.
+        dark: True while the performer holds the picture black or white: it is not looked at.
+    """
+
+    scene: tuple[object, ...] = ()
+    colours: tuple[int, ...] = ()
+    dark: bool = False
+
+
+def read_intent(params: GeneratorParams) -> Intent:
+    """Return the intent that ``params`` tell."""
+    values = params.values
+    words = tuple((text, round(4.0 * weight)) for text, weight in params.prompts if weight >= 0.05)
+    return Intent(
+        scene=(params.cue, params.reseed, words, params.negative, *(values[name] for name in _SCENE)),
+        colours=tuple(round(values[name] / step) for name, step in _COLOUR.items()),
+        dark=values["out.black"] > _DARK or values["out.flash"] > _DARK,
+    )
