@@ -10,7 +10,8 @@ import pytest
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import PARAMS
 from vjengine.errors import DisplayError, GeneratorError, MissingDependency, UsageError
-from vjengine.generate.base import Generator, GeneratorSpec, Option, checked_pixels
+from vjengine.generate import registry
+from vjengine.generate.base import Generator, GeneratorSpec, Option, checked_pixels, feeds_back
 from vjengine.generate.registry import create_generator, generator_names, parse_generator
 
 SIZES = [(320, 180), (64, 64), (333, 187)]
@@ -129,3 +130,14 @@ class TestNamesAndOptions:
         generator.generate(GeneratorParams())
         with pytest.raises(GeneratorError, match="asked to fail"):
             generator.generate(GeneratorParams())
+
+
+@pytest.mark.parametrize("name", generator_names())
+def test_the_registry_knows_who_feeds_on_its_own_pictures(name: str) -> None:
+    generator = build(name, (64, 64))
+    try:
+        assert registry.feeds_back(name) is feeds_back(generator) is (name == "turbo")
+    finally:
+        generator.close()
+    with pytest.raises(UsageError, match="no generator"):
+        registry.feeds_back("nobody")

@@ -139,6 +139,18 @@ class Resumable(Protocol):
         ...
 
 
+def feeds_back(generator: object) -> bool:
+    """True if every picture of ``generator`` is made of its own last one.
+
+    Whatever such a loop does to a picture a little, it does to it for ever: its colours and its detail drift. So it
+    carries out :attr:`~vjengine.core.generation.GeneratorParams.correction` on what it feeds back. A generator says so
+    with a class attribute ``feeds_back = True``; :func:`vjengine.generate.registry.feeds_back` knows it by name.
+
+    (Another such word is ``flowing``: the motion from picture to picture can be measured and shown in between.)
+    """
+    return getattr(generator, "feeds_back", False) is True
+
+
 class Ticket(Protocol):
     """A picture on its way into shared memory."""
 

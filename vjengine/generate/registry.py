@@ -18,6 +18,9 @@ _BUILT_IN: dict[str, tuple[str, str]] = {
 # Name -> module whose function ``warm_up`` does the slow imports that the generator's own module leaves for later.
 _LATER: dict[str, str] = {"turbo": "vjengine.generate.turbo.warm"}
 
+# Those whose pictures grow out of their own last ones; the classes say so too.
+_FEED_BACK: frozenset[str] = frozenset({"turbo"})
+
 
 def generator_names() -> tuple[str, ...]:
     """Return the names of all built-in generators, sorted."""
@@ -32,6 +35,16 @@ def require_generator(name: str) -> None:
     """
     if name not in _BUILT_IN:
         raise UsageError(f"there is no generator {name!r}; choose one of: {', '.join(generator_names())}")
+
+
+def feeds_back(name: str) -> bool:
+    """True if generator ``name`` feeds on its own pictures (:func:`~.base.feeds_back`), without loading it.
+
+    Raises:
+        UsageError: if there is no generator of that name.
+    """
+    require_generator(name)
+    return name in _FEED_BACK
 
 
 def warm_up(name: str) -> None:

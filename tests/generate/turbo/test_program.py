@@ -147,30 +147,6 @@ def test_any_output_size(models: dict[str, TurboParts], size: tuple[int, int]) -
     assert shown[..., :3].mean() == pytest.approx(full[..., :3].mean(), abs=3)
 
 
-def test_the_stabiliser_runs_between_warp_and_encode(models: dict[str, TurboParts]) -> None:
-    parts = models["tiny"]
-    seen = []
-
-    def grey(picture: torch.Tensor) -> torch.Tensor:
-        seen.append((tuple(picture.shape), picture.dtype, float(picture.min()), float(picture.max())))
-        return torch.full_like(picture, 0.5)
-
-    made = program(parts, stabilise=grey)
-    first = pixels(made, dials(parts, 0.05))
-    second = pixels(made, dials(parts, 0.05))
-    assert np.array_equal(first, second), "both frames began with the same grey"
-    assert not np.array_equal(first, pixels(program(parts), dials(parts, 0.05)))
-    assert [entry[:2] for entry in seen] == [((1, 3, 64, 128), torch.float32)] * 2
-    assert 0.0 <= seen[-1][2] < seen[-1][3] <= 1.0
-
-
-def test_a_stabiliser_that_divides_by_zero_does_not_end_the_picture(models: dict[str, TurboParts]) -> None:
-    parts = models["tiny"]
-    made = program(parts, stabilise=lambda picture: picture / 0.0)
-    assert pixels(made, dials(parts))[..., :3].std() > 5
-    assert torch.isfinite(made.picture).all()
-
-
 class Breaking(EagerNetworks):
     """Networks whose decoder overflows where told to, as a half-precision one does."""
 

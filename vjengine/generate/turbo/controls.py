@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from vjengine.core.correction import NO_CORRECTION, Correction
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import LORAS, NOISES, PARAMS
 
@@ -35,8 +36,10 @@ class Controls:
         noise: kind of noise.
         seed_travel: seeds/s.
         seed: the performer's variation number, ``gen.seed``.
-        reseed: counts reseed edges.
+        reseed: counts reseed edges, the performer's and the correction's.
         loras: weights, one for each LoRA of the model.
+        correction: of the picture that is fed back. What it asks for beside the picture, ``strength``, ``feedback``
+            and ``reseed``, is in the others already.
     """
 
     time: float
@@ -54,6 +57,7 @@ class Controls:
     seed: int
     reseed: int
     loras: tuple[float, ...] = ()
+    correction: Correction = NO_CORRECTION
 
     @property
     def guided(self) -> bool:
@@ -77,13 +81,14 @@ def read_controls(params: GeneratorParams, *, wants_guidance: bool = False, lora
     def value(name: str) -> float:
         return PARAMS[name].clamp(values[name])
 
-    speed = value("gen.speed")
+    speed, correction = value("gen.speed"), params.correction
+    more_dream = _share(correction.strength, 0.0)
     return Controls(
         time=params.time if math.isfinite(params.time) else 0.0,
-        strength=value("turbo.strength"),
+        strength=PARAMS["turbo.strength"].clamp(value("turbo.strength") + more_dream),
         steps=int(value("turbo.steps")),
         guidance=value("turbo.guidance") if wants_guidance else 1.0,
-        feedback=min(value("turbo.feedback"), MAX_FEEDBACK),
+        feedback=min(value("turbo.feedback"), MAX_FEEDBACK) * _share(correction.feedback, 1.0),
         init=value("turbo.init"),
         zoom=speed * value("gen.drift") + KICK * value("gen.pulse"),
         spin=speed * value("gen.rotate"),
@@ -92,6 +97,11 @@ def read_controls(params: GeneratorParams, *, wants_guidance: bool = False, lora
         noise=cast(NoiseKind, NOISES[int(value("turbo.noise"))]),
         seed_travel=value("turbo.seed_travel"),
         seed=int(value("gen.seed")),
-        reseed=params.reseed,
+        reseed=params.reseed + correction.reseed,
         loras=tuple(value(f"turbo.lora{n}") if n <= LORAS else 1.0 for n in range(1, loras + 1)),
+        correction=correction,
     )
+
+
+def _share(value: float, otherwise: float) -> float:
+    return min(max(value, 0.0), 1.0) if math.isfinite(value) else otherwise

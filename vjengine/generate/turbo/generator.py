@@ -48,7 +48,6 @@ from vjengine.generate.turbo.memory import (
 from vjengine.generate.turbo.options import TurboOptions, read_options
 from vjengine.generate.turbo.parts import ModelKind
 from vjengine.generate.turbo.plan import FramePlan, RungName, nearest_size
-from vjengine.generate.turbo.program import Stabiliser
 from vjengine.generate.turbo.quiet import silence_libraries
 from vjengine.generate.turbo.rig import Order, Rig
 from vjengine.generate.turbo.transfer import Outbox
@@ -68,7 +67,6 @@ class TurboGenerator:
         spec: size, seed and options, see :class:`~vjengine.generate.turbo.options.TurboOptions`.
         host: told what is loaded and built, and of trouble. If it is not live, nothing is built in the background and
             ``auto`` is the rung ``graph``: neither timing nor what was built before decides a picture.
-        stabilise: see :class:`~vjengine.generate.turbo.program.FrameProgram`.
 
     Raises:
         UsageError: if an option is wrong.
@@ -79,8 +77,10 @@ class TurboGenerator:
     name = "turbo"
     flowing = True
     """Its pictures follow from one another: their motion can be measured and shown in between."""
+    feeds_back = True
+    """Each picture is made of the last one: see :func:`~vjengine.generate.base.feeds_back`."""
 
-    def __init__(self, spec: GeneratorSpec, host: Host = NOBODY, *, stabilise: Stabiliser | None = None) -> None:
+    def __init__(self, spec: GeneratorSpec, host: Host = NOBODY) -> None:
         silence_libraries()
         options = read_options(spec)
         device = chosen_device(options)
@@ -105,7 +105,7 @@ class TurboGenerator:
                 loras=options.loras,
                 alive=host.alive,
             )
-        self._order = Order(spec, options, parts, host, stabilise)
+        self._order = Order(spec, options, parts, host)
         self._fit(free)
         with faults_in_words("the turbo generator cannot start"):
             self._start(None)

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 
+from vjengine.core.correction import NO_CORRECTION, Correction
 from vjengine.generate.turbo.controls import Controls
 from vjengine.generate.turbo.noise import NoiseFields, NoiseState
 from vjengine.generate.turbo.parts import TurboParts
@@ -26,6 +27,12 @@ class LoopState:
         time: session time (s) of the last frame; None before the first.
         dreamt: False until a frame was made of something: that one is dreamt at full strength, for it has nothing
             to keep.
+        anchor: ``(1, 3, H, W)`` float32: the anchor picture that corrections go back to; None without any.
+        latent_anchor: spread and mean of its latents, as :attr:`.keep.Keep.latents`; None without any.
+        anchored: True once an anchor was kept.
+        corrected: number of the last correction that was carried out.
+        keeps: anchors asked for so far; None before the first frame.
+        restarts: fresh starts asked for so far.
     """
 
     picture: torch.Tensor | None = None
@@ -33,6 +40,12 @@ class LoopState:
     noise: NoiseState = field(default_factory=NoiseState)
     time: float | None = None
     dreamt: bool = False
+    anchor: torch.Tensor | None = None
+    latent_anchor: torch.Tensor | None = None
+    anchored: bool = False
+    corrected: int = 0
+    keeps: int | None = None
+    restarts: int = 0
 
 
 class TurboLoop:
@@ -63,11 +76,18 @@ class TurboLoop:
     @torch.inference_mode()
     def carry(self, device: str = "") -> LoopState:
         """Return the state as it is now, with tensors of its own, on ``device`` (where they are, if empty)."""
-        picture, latents = (
-            tensor.detach().to(device or tensor.device, copy=True)
-            for tensor in (self._program.picture, self._program.latents)
+
+        def copied(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.detach().to(device or tensor.device, copy=True)
+
+        program, state = self._program, self._state
+        return replace(
+            state,
+            picture=copied(program.picture),
+            latents=copied(program.latents),
+            anchor=copied(program.kept.anchor) if state.anchored else None,
+            latent_anchor=copied(program.kept.latents) if state.anchored else None,
         )
-        return replace(self._state, picture=picture, latents=latents)
 
     def take(self, program: FrameProgram) -> None:
         """Go on with another program, of whatever size, rung and device; the old one is not closed."""
@@ -79,8 +99,16 @@ class TurboLoop:
         self._state = replace(self._state, dreamt=True)
 
     def step(self, controls: Controls) -> None:
-        """Enqueue the frame of ``controls``; ``program.output`` holds it once the device is done."""
-        state, program = self._state, self._program
+        """Enqueue the frame of ``controls``; ``program.output`` holds it once the device is done.
+
+        A correction is carried out once, however often it comes. A picture that starts from nothing is not corrected:
+        what was worked out on another one does not fit it.
+        """
+        correction, program = controls.correction, self._program
+        state, keep = self._heed(correction)
+        due = state.dreamt and correction.number not in (0, state.corrected)
+        if due and not state.anchored:
+            correction = replace(correction, anchor=0.0, latents=0.0)
         # A clock that was set back does not turn the picture back; a first frame has nothing behind it.
         elapsed = 0.0 if state.time is None else min(max(controls.time - state.time, 0.0), MAX_STEP)
         moved = motion(controls, elapsed, program.plan.size[0] / program.plan.size[1])
@@ -94,18 +122,48 @@ class TurboLoop:
                 feedback=controls.feedback if state.dreamt else 0.0,
                 init=controls.init,
                 guidance=controls.guidance,
+                correction=correction if due else NO_CORRECTION,
+                keep=keep,
             )
         )
         program.run(controls.steps, controls.guided)
-        self._state = replace(state, noise=noise, time=controls.time, dreamt=True)
+        # Only now, when it has gone well: a frame that fails is tried again, on another program.
+        corrected = correction.number or state.corrected
+        self._state = replace(state, noise=noise, time=controls.time, dreamt=True, corrected=corrected)
+
+    def _heed(self, correction: Correction) -> tuple[LoopState, bool]:
+        """Do what the correction's counters ask for.
+
+        Counters that are seen for the first time ask for nothing, and neither does a correction that is none.
+        A performer who turns the stabiliser off and on does not get a new picture for it: fresh starts only count up.
+
+        Returns:
+            The state to go on from, and True if this frame's latents are the anchor's.
+        """
+        state, program = self._state, self._program
+        if state.keeps is None:
+            return replace(state, keeps=correction.keep, restarts=correction.restart), False
+        if correction == NO_CORRECTION:
+            return state, False
+        if correction.restart > state.restarts:
+            # There is no finished picture to keep now: an anchor asked for at the same time is the next one.
+            program.restart()
+            return replace(state, dreamt=False, restarts=correction.restart), False
+        state = replace(state, restarts=correction.restart)
+        if correction.keep == state.keeps or not state.dreamt:
+            return state, False
+        program.kept.take(program.picture)
+        return replace(state, keeps=correction.keep, anchored=True), True
 
     def _begin(self, program: FrameProgram, state: LoopState) -> None:
         self._program = program
         self._fields = NoiseFields(program.plan.latent_shape[1:], program.write_field)
         self._loras = None
         program.restart(state.picture, state.latents)
+        if state.anchor is not None:
+            program.kept.take(state.anchor, state.latent_anchor)
         # The tensors live on in the program: keeping these too would hold a picture's memory for nothing.
-        self._state = replace(state, picture=None, latents=None)
+        self._state = replace(state, picture=None, latents=None, anchor=None, latent_anchor=None)
 
     def _write_loras(self, weights: tuple[float, ...]) -> None:
         if weights != self._loras:

@@ -1,6 +1,6 @@
 """The whole frame as one program over static buffers: recorded once, steered by numbers written in place.
 
-    last picture → warp → (init picture) → stabiliser → encode → latent feedback → noise → 1-4 steps → decode → pixels
+    last picture → warp → (init picture) → correction → encode → latent feedback → noise → 1-4 steps → decode
 
 Nothing here allocates after the constructor returns, nothing waits for the device, and nothing on the host decides
 anything between the first kernel and the last.
@@ -10,27 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from vjengine.core.correction import NO_CORRECTION, Correction
 from vjengine.core.frame import Pixels
 from vjengine.errors import GeneratorError
 from vjengine.generate.turbo.accel.base import Networks
-from vjengine.generate.turbo.accel.capture import capture
+from vjengine.generate.turbo.accel.capture import can_capture, capture
 from vjengine.generate.turbo.controls import MAX_FEEDBACK
+from vjengine.generate.turbo.keep import KEEP_DIALS, Keep, resized
 from vjengine.generate.turbo.noise import SLOTS, Field, NoiseMix, mixed_noise, start_picture
 from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.plan import FramePlan
 from vjengine.generate.turbo.schedule import COLUMNS, MAX_STEPS
 from vjengine.generate.turbo.staging import Inlet
 from vjengine.generate.turbo.warp import Affine, Warp, identity
-
-Stabiliser = Callable[[torch.Tensor], torch.Tensor]
-"""Takes the moved picture, ``(1, 3, H, W)`` float32 in 0-1 on the device, and returns one like it."""
 
 MAX_LATENT = 16.0
 """Latents stay within this; real ones stay within 6. Beyond it a half-precision decoder overflows."""
@@ -49,6 +48,8 @@ class Dials:
         feedback: share of the last latents, 0-1.
         init: share of the init picture, 0-1.
         guidance: pull away from the negative text.
+        correction: what to do to the moved picture and its latents; number 0 for nothing.
+        keep: take the latents of this frame for the anchor's.
     """
 
     motion: Affine
@@ -57,9 +58,15 @@ class Dials:
     feedback: float = 0.0
     init: float = 0.0
     guidance: float = 1.0
+    correction: Correction = NO_CORRECTION
+    keep: bool = False
 
-    def packed(self) -> npt.NDArray[np.float32]:
-        """Return all of them in one ``(_DIALS,)`` float32 array, in the order that :class:`_Views` reads."""
+    def packed(self, keep: Keep) -> npt.NDArray[np.float32]:
+        """Return all of them in one ``(_DIALS,)`` float32 array, in the order that :class:`_Views` reads.
+
+        Args:
+            keep: of the program that they are for.
+        """
         return np.concatenate(
             (
                 self.motion.reshape(6),
@@ -69,12 +76,13 @@ class Dials:
                 self.rows.reshape(-1),
                 # Checked here too, whoever sets it: above the limit the picture is gone within seconds.
                 (min(max(self.feedback, 0.0), MAX_FEEDBACK), min(max(self.init, 0.0), 1.0), self.guidance),
+                keep.numbers(self.correction, self.keep),
             ),
             dtype=np.float32,
         )
 
 
-_DIALS = 6 + 12 + 2 + SLOTS + MAX_STEPS * len(COLUMNS) + 3
+_DIALS = 6 + 12 + 2 + SLOTS + MAX_STEPS * len(COLUMNS) + 3 + KEEP_DIALS
 
 
 class _Views:
@@ -82,9 +90,9 @@ class _Views:
 
     def __init__(self, device: torch.device) -> None:
         self.all = torch.zeros(_DIALS, device=device)
-        sizes = [6, 12, 2, SLOTS, MAX_STEPS * len(COLUMNS), 1, 1, 1]
+        sizes = [6, 12, 2, SLOTS, MAX_STEPS * len(COLUMNS), 1, 1, 1, KEEP_DIALS]
         parts = torch.split(self.all, sizes)
-        motion, maps, self.layers, self.weights, rows, self.feedback, self.init, self.guidance = parts
+        motion, maps, self.layers, self.weights, rows, self.feedback, self.init, self.guidance, self.keep = parts
         self.motion, self.maps, self.rows = motion, maps.view(2, 6), rows.view(MAX_STEPS, len(COLUMNS))
 
 
@@ -99,13 +107,13 @@ class FrameProgram:
         parts: the model.
         plan: what both were made for.
         size: (width, height) of the output, px; the plan's if None. Another size is reached by resampling.
-        seed: of the picture that a new or broken loop starts from.
-        stabilise: runs between warp and encode; the frame is then recorded in two halves.
+        seed: of the picture that a new or broken loop starts from, and of the noise of corrections.
 
     Attributes:
         output: ``(H, W, 4)`` uint8 RGBA on the device, the last frame.
         picture: ``(1, 3, H, W)`` float32, 0-1: the loop's picture.
         latents: ``(1, 4, h, w)`` float32: what it was decoded from.
+        kept: the anchor picture and the statistics of its latents; carries out corrections.
         unrecorded: why the frame plays unrecorded although the rung could be; empty otherwise.
     """
 
@@ -117,13 +125,11 @@ class FrameProgram:
         *,
         size: tuple[int, int] | None = None,
         seed: int = 1,
-        stabilise: Stabiliser | None = None,
     ) -> None:
         self.networks, self.plan = networks, plan
         self.size = plan.size if size is None else size
         self.unrecorded = ""
         self._device = torch.device(plan.device)
-        self._stabilise = stabilise
         self._wants_guidance = parts.wants_guidance
         picture, latent = plan.picture_shape, plan.latent_shape
 
@@ -134,6 +140,8 @@ class FrameProgram:
         self.latents = empty(*latent)
         self.output = empty(self.size[1], self.size[0], 4, dtype=torch.uint8)
         self._dials = _Views(self._device)
+        self.kept = Keep(*plan.size, latent[1], self._dials.keep, seed)
+        self._correcting = self._keeping = False
         self._moved = empty(*picture)
         self._origin = empty(*picture)
         self._init = empty(*picture)
@@ -145,14 +153,15 @@ class FrameProgram:
         self._dial_inlet, self._init_inlet = Inlet(self._dials.all), Inlet(self._init_pixels)
         self._field_inlets = [Inlet(one) for one in self._fields]
         self._seen_faults = torch.zeros(2, pin_memory=self._device.type == "cuda")
-        self._played: dict[tuple[int, bool], tuple[Callable[[], None], ...]] = {}
+        self._played: dict[tuple[int, bool], Callable[[], None]] = {}
         self._origin.copy_(torch.from_numpy(start_picture((seed, 0, 0), plan.size)))
         self._record()
         self.restart()
 
     def write_dials(self, dials: Dials) -> None:
         """Set the numbers of the next frame."""
-        self._dial_inlet.write(dials.packed())
+        self._correcting, self._keeping = dials.correction.number != 0, dials.keep
+        self._dial_inlet.write(dials.packed(self.kept))
 
     def write_field(self, slot: int, noise: Field) -> None:
         """Put a noise field in its slot; see :class:`~.noise.NoiseFields`."""
@@ -180,20 +189,16 @@ class FrameProgram:
         if picture is None:
             self.picture.copy_(self._origin)
         else:
-            self.picture.copy_(_resized(picture, self.plan.picture_shape).clamp(0.0, 1.0))
+            self.picture.copy_(resized(picture, self.plan.picture_shape).clamp(0.0, 1.0))
         if latents is None:
             self.latents.zero_()
         else:
-            self.latents.copy_(_resized(latents, self.plan.latent_shape))
+            self.latents.copy_(resized(latents, self.plan.latent_shape))
 
     @torch.inference_mode()
     def run(self, steps: int, guided: bool = False) -> None:
         """Enqueue one frame; :attr:`output` holds it once the device is done."""
-        before, after = self._played[steps, guided and self._wants_guidance]
-        before()
-        if self._stabilise is not None:
-            self._moved.copy_(self._stabilise(self._moved))
-        after()
+        self._played[steps, guided and self._wants_guidance]()
         self._seen_faults.copy_(self._faults, non_blocking=True)
 
     @property
@@ -205,7 +210,8 @@ class FrameProgram:
     def buffers(self) -> dict[str, torch.Tensor]:
         """Every static tensor by name: their addresses never change."""
         found = {name.strip("_"): value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
-        return {**found, "dials": self._dials.all}
+        kept = {f"kept {name}": value for name, value in self.kept.buffers.items()}
+        return {**found, **kept, "dials": self._dials.all}
 
     def close(self) -> None:
         """Drop the recordings, then the networks; a second call does nothing."""
@@ -224,40 +230,38 @@ class FrameProgram:
                 self._played[steps, guided] = self._recorded(steps, guided)
         self._faults.zero_()
 
-    def _recorded(self, steps: int, guided: bool) -> tuple[Callable[[], None], Callable[[], None]]:
-        def before() -> None:
-            self._move()
-
-        def after() -> None:
-            self._dream(steps, guided)
-
-        def whole() -> None:
-            self._move()
-            self._dream(steps, guided)
+    def _recorded(self, steps: int, guided: bool) -> Callable[[], None]:
+        # A recording holds the correction, and its dials say whether it counts; else it is left out where none is.
+        def frame(always: bool) -> None:
+            self._move(always or self._correcting)
+            self._dream(steps, guided, always or self._correcting or self._keeping)
 
         try:
-            if self._stabilise is None:
-                return capture(whole, self.networks), _nothing
-            return capture(before, self.networks), capture(after, self.networks)
+            return capture(partial(frame, can_capture(self.networks)), self.networks)
         except GeneratorError as error:
             self.unrecorded = str(error)
-            return (whole, _nothing) if self._stabilise is None else (before, after)
+            return partial(frame, False)
 
-    def _move(self) -> None:
+    def _move(self, correct: bool) -> None:
         """From the last picture to the one that is encoded."""
         dials = self._dials
         moved = self._warp.sharp(self.picture, dials.motion)
         moved = torch.lerp(moved, self._init, dials.init)
-        self._moved.copy_(moved.clamp_(0.0, 1.0))
+        # Healed before it is corrected: there a single number that is none would spread over its neighbours.
+        moved = torch.nan_to_num(moved, nan=_GREY).clamp_(0.0, 1.0)
+        self._moved.copy_(self.kept.correct(moved) if correct else moved)
 
-    def _dream(self, steps: int, guided: bool) -> None:
+    def _dream(self, steps: int, guided: bool, steer: bool) -> None:
         """From there to the next picture."""
         dials, networks = self._dials, self.networks
-        moved = torch.nan_to_num(self._moved, nan=_GREY)
+        moved = self._moved
         grid = self._latent_warp.grid(dials.motion)
         noise = mixed_noise(self._fields, self._latent_warp, dials.weights, dials.maps, dials.layers)
         kept = self._latent_warp.plain(self.latents, grid)
-        x = torch.lerp(_own(networks.encode(moved.to(networks.dtype))), kept, dials.feedback)
+        x = _own(networks.encode(moved.to(networks.dtype)))
+        if steer:
+            x = self.kept.steer(x)
+        x = torch.lerp(x, kept, dials.feedback)
         x = dials.rows[0, 1] * x + dials.rows[0, 2] * noise
         for step in range(steps):
             row = dials.rows[step]
@@ -270,7 +274,7 @@ class FrameProgram:
             x = row[5] * x + row[6] * believed + row[7] * anew
         x = torch.nan_to_num(x, nan=0.0, posinf=MAX_LATENT, neginf=-MAX_LATENT).clamp_(-MAX_LATENT, MAX_LATENT)
         decoded = networks.decode(x.to(networks.dtype)).to(torch.float32)
-        self._keep(decoded, x, moved)
+        self._finish(decoded, x, moved)
 
     def _predicted(self, x: torch.Tensor, timestep: torch.Tensor, guided: bool) -> torch.Tensor:
         """Return the UNet's output, float32, pulled away from the negative text if ``guided``."""
@@ -282,7 +286,7 @@ class FrameProgram:
         away = self.networks.predict(given, timestep, negative=True).to(torch.float32)
         return torch.lerp(away, towards, self._dials.guidance)
 
-    def _keep(self, decoded: torch.Tensor, latents: torch.Tensor, moved: torch.Tensor) -> None:
+    def _finish(self, decoded: torch.Tensor, latents: torch.Tensor, moved: torch.Tensor) -> None:
         """Carry the picture on, healed, and make the pixels of it.
 
         In a loop a number that is none would live for ever: single ones take the moved picture's place, and a picture
@@ -305,13 +309,3 @@ class FrameProgram:
 def _own(tensor: torch.Tensor) -> torch.Tensor:
     """Return a float32 copy."""
     return tensor.to(torch.float32, copy=True)
-
-
-def _nothing() -> None:
-    """The second half of a frame that is recorded whole."""
-
-
-def _resized(tensor: torch.Tensor, shape: tuple[int, ...]) -> Any:
-    if tuple(tensor.shape[2:]) == tuple(shape[2:]):
-        return tensor
-    return functional.interpolate(tensor.float(), size=shape[2:], mode="bilinear", antialias=True)

@@ -21,7 +21,7 @@ from vjengine.generate.turbo.loop import LoopState, TurboLoop
 from vjengine.generate.turbo.options import TurboOptions
 from vjengine.generate.turbo.parts import TurboParts
 from vjengine.generate.turbo.plan import FramePlan
-from vjengine.generate.turbo.program import FrameProgram, Stabiliser
+from vjengine.generate.turbo.program import FrameProgram
 from vjengine.generate.turbo.prompts import TextDesk
 
 log = logging.getLogger(__name__)
@@ -36,14 +36,12 @@ class Order:
         options: the spec's options, read.
         parts: the model.
         host: told of trouble.
-        stabilise: see :class:`~vjengine.generate.turbo.program.FrameProgram`.
     """
 
     spec: GeneratorSpec
     options: TurboOptions
     parts: TurboParts
     host: Host = NOBODY
-    stabilise: Stabiliser | None = None
 
 
 def _wanted(order: Order) -> str:
@@ -132,9 +130,7 @@ class Rig:
         """Make a program of a rung's networks; the ladder calls it on whatever thread it builds."""
         self._set_texts(networks)
         order = self._order
-        program = FrameProgram(
-            networks, order.parts, self.plan, size=order.spec.size, seed=order.spec.seed, stabilise=order.stabilise
-        )
+        program = FrameProgram(networks, order.parts, self.plan, size=order.spec.size, seed=order.spec.seed)
         if program.unrecorded:
             log.warning("%s", program.unrecorded)
         return program
