@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 SHARES = np.linspace(0.02, 0.98, 33)
 """The shares that quantiles are taken at: the outermost 2 % may be a speck."""
+_EDGES = np.arange(257) - 0.5
 HUES = 36
 """Hues are told apart to 10 degrees."""
 _CELL, _CELLS = 3, 85
@@ -31,12 +32,13 @@ def lab_quantiles(lab: Bytes) -> tuple[Floats, float]:
 
     Counted, not sorted: 256 bins each; within a bin values are taken to be spread evenly.
     """
-    edges = np.arange(257) - 0.5
     counts = [cv2.calcHist([lab], [k], None, [256], [0, 256]).ravel() for k in range(3)]
     count = lab.shape[0] * lab.shape[1]
     levels = np.empty((len(SHARES), 3))
+    below = np.zeros(257)
     for k in range(3):
-        levels[:, k] = np.interp(SHARES * count, np.concatenate(([0], np.cumsum(counts[k], dtype=np.float64))), edges)
+        np.cumsum(counts[k], out=below[1:])
+        levels[:, k] = np.interp(SHARES * count, below, _EDGES)
     levels[:, 0] *= 100.0 / 255.0
     levels[:, 1:] -= 128.0
     lightness = float(counts[0] @ np.arange(256.0)) / count / 2.55

@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vjengine.stabilise.scratch import Scratch
+
 Bytes = npt.NDArray[np.uint8]
 
 SMALL = (256, 144)
 """Width and height that colours are looked at in."""
 _UNKNOWN = 0.5
 """What stands for a value that is no number."""
+_scratch = Scratch()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,22 +68,28 @@ def make_copies(pixels: npt.NDArray[Any]) -> Copies:
     Halving twice is what a mean over 4 × 4 px comes to, within the rounding, and by far faster.
     """
     full = to_bytes(pixels)
-    half = halved(full, of=4)
-    if half.shape[2] == 4:
-        half = cv2.cvtColor(half, cv2.COLOR_RGBA2RGB)
-    quarter = halved(half)
-    source = half
+    half = _halved(full, 4, "half")
+    quarter = _halved(half, 2, "quarter")
+    source, level = half, 0
     while source.shape[1] >= 2 * SMALL[0] and source.shape[0] >= 2 * SMALL[1]:
-        source = quarter if source is half else halved(source)
+        source = quarter if level == 0 else _halved(source, 2, f"smaller {level}")
+        level += 1
     small = cv2.resize(source, SMALL, interpolation=cv2.INTER_LINEAR)
-    return Copies(full, quarter, halved(halved(quarter, of=4)), small)
+    sixteenth = _halved(_halved(quarter, 4, "eighth"), 2, "sixteenth")
+    return Copies(full, _rgb(quarter), _rgb(sixteenth), _rgb(small))
 
 
-def halved(picture: Bytes, of: int = 2) -> Bytes:
-    """Return means over 2 × 2 px, after repeating the last px until the sides are multiples of ``of``."""
+def _rgb(picture: Bytes) -> Bytes:
+    """Return a copy without alpha."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB) if picture.shape[2] == 4 else picture.copy()
+
+
+def _halved(picture: Bytes, of: int, name: str) -> Bytes:
+    """Return means over 2 × 2 px, after repeating the last px until the sides are multiples of ``of``: in scratch."""
     down, right = -picture.shape[0] % of, -picture.shape[1] % of
     if down or right:
         picture = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
-    height, width = picture.shape[:2]
-    means: Bytes = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    height, width, channels = picture.shape
+    means: Bytes = _scratch.get(name, (height // 2, width // 2, channels), np.uint8)
+    cv2.resize(picture, (width // 2, height // 2), dst=means, interpolation=cv2.INTER_AREA)
     return means
