@@ -13,6 +13,8 @@ from vjengine.compose import colour, geometry
 from vjengine.compose.bloom import Bloom
 from vjengine.compose.canvas import SMALLEST_SCALE, Canvas
 from vjengine.compose.fallback import plain_pass
+from vjengine.compose.keep import TrailWatch
+from vjengine.compose.keeper import Keeper
 from vjengine.compose.limiter import FlashLimiter
 from vjengine.compose.passes import Target, UniformValue, Variants
 from vjengine.compose.shaders import ShaderLibrary
@@ -101,7 +103,15 @@ class Compositor:
         flash_limit: keep below three flashes a second; on unless switched off.
     """
 
-    def __init__(self, ctx: moderngl.Context, size: tuple[int, int], shaders: Path, *, hot_reload: bool = True) -> None:
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        size: tuple[int, int],
+        shaders: Path,
+        *,
+        hot_reload: bool = True,
+        watch: TrailWatch | None = None,
+    ) -> None:
         """Compile everything and draw it once, so that the show never waits for a compiler.
 
         Args:
@@ -109,6 +119,7 @@ class Compositor:
             size: (width, height) of the programme in px.
             shaders: the folder that holds ``compositor/``.
             hot_reload: watch the shader files; see :meth:`poll_reload`.
+            watch: who looks after a strong trail; without one nothing is read back or corrected.
         """
         self.ctx = ctx
         self.flash_limit = True
@@ -125,6 +136,7 @@ class Compositor:
         self._finish: Finish | None = None
         self._scale = 1.0
         self._canvas = Canvas(ctx, self._library, size)
+        self._keeper = Keeper(ctx, self._library, watch, self._canvas) if watch is not None else None
         self._warm()
 
     def _warm(self) -> None:
@@ -190,14 +202,19 @@ class Compositor:
         """Make the programme ``size`` (width, height) px; trails start anew."""
         if size != self.size:
             self._canvas.resize(size, self._scale)
-            self._bloom.resize(self.internal_size, self.size)
-            self._finish = None
+            self._follow_canvas()
 
     def _follow_scale(self) -> None:
         """Take a change of :attr:`scale` over."""
         if self._canvas.rescale(self._scale):
-            self._bloom.resize(self.internal_size, self.size)
-            self._finish = None
+            self._follow_canvas()
+
+    def _follow_canvas(self) -> None:
+        """Make what depends on the inner size anew."""
+        self._bloom.resize(self.internal_size, self.size)
+        if self._keeper is not None:
+            self._keeper.resize(self._canvas)
+        self._finish = None
 
     def render(self, control: ControlState, frame: Frame | None) -> moderngl.Texture:
         """Draw the picture of ``control`` from the latest generator ``frame`` (``None`` before the first).
@@ -233,17 +250,24 @@ class Compositor:
         if control.clear != self._motion.clear:
             self._motion.clear = control.clear
             self._canvas.last.framebuffer.clear()
-        if values["feedback.mix"] >= DIMMEST_TRAIL:
+        share = 1.0
+        if self._keeper is not None:
+            self._keeper.begin(self._canvas, control)
+            share = self._keeper.share
+        if values["feedback.mix"] * share >= DIMMEST_TRAIL:
             features.append("FEEDBACK")
             if displaced:
                 features.append("DISPLACE")
             if values["feedback.hue"] != 0.0:
                 features.append("HUE")
             textures["trail"] = self._canvas.last.texture
-            uniforms |= trail_uniforms(values, min(control.time.delta, LONGEST_STEP), self.size[0] / self.size[1])
+            delta, aspect = min(control.time.delta, LONGEST_STEP), self.size[0] / self.size[1]
+            uniforms |= trail_uniforms(values, delta, aspect, share)
             self._canvas.last.filter(moderngl.LINEAR)
         self._canvas.picture.filter(moderngl.LINEAR)
         self._pictures.pick(*features).draw(self._canvas.picture.framebuffer, textures, uniforms)
+        if self._keeper is not None:
+            self._keeper.end(self._canvas, control)
 
     def _draw_finish(self, control: ControlState) -> None:
         """Draw everything from linear light to the programme."""
@@ -300,6 +324,8 @@ class Compositor:
         self._source.release()
         self._bloom.release()
         self._limiter.release()
+        if self._keeper is not None:
+            self._keeper.release()
         self._pictures.release()
         self._finishes.release()
         self._plain.release()
@@ -310,9 +336,12 @@ def _master(values: ParamValues) -> float:
     return values["out.level"] * (1.0 - values["out.black"])
 
 
-def trail_uniforms(values: ParamValues, delta: float, aspect: float) -> dict[str, UniformValue]:
-    """Return the uniforms of ``trail.glsl`` for a step of ``delta`` s on a screen of ``aspect`` (width / height)."""
-    seen = values["feedback.mix"]
+def trail_uniforms(values: ParamValues, delta: float, aspect: float, share: float = 1.0) -> dict[str, UniformValue]:
+    """Return the uniforms of ``trail.glsl`` for a step of ``delta`` s on a screen of ``aspect`` (width / height).
+
+    ``share`` of the trail asked for is seen.
+    """
+    seen = share * values["feedback.mix"]
     decay = seen * 0.5 ** (delta / values["feedback.half_life"])
     move = DISPLACE_SPEED * values["feedback.displace"] * delta
     return {
