@@ -67,6 +67,16 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
     )
 
 
+def add_metrics_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--metrics``, for commands that run a generator."""
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        metavar="FILE",
+        help="log how stable the generator's pictures are, frame by frame (see `vjengine stability`)",
+    )
+
+
 def picture_options(args: argparse.Namespace) -> PictureOptions:
     """Return the picture's options.
 

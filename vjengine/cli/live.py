@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vjengine.cli.arguments import add_picture_arguments, number, picture_options
+from vjengine.cli.arguments import add_metrics_argument, add_picture_arguments, number, picture_options
 from vjengine.engine.options import LiveOptions, parse_address
 from vjengine.errors import UsageError
 
@@ -55,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     stage.add_argument("--record-hud", action="store_true", help="record the preview, HUD and all")
     stage.add_argument("--duration", metavar="S", help="end after so many seconds")
     stage.add_argument("--stats", type=Path, metavar="FILE", help="write figures of the run as JSON")
+    add_metrics_argument(stage)
     hands = parser.add_argument_group("hands")
     hands.add_argument(
         "--midi",
@@ -114,6 +115,7 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
         record_hud=args.record_hud,
         duration=number("--duration", args.duration, 0.05, 1e7) if args.duration is not None else None,
         stats=args.stats,
+        metrics=args.metrics,
         osc_in=None if args.osc_in == "none" else parse_address(args.osc_in),
         osc_out=osc_out,
         midi=tuple(args.midi),

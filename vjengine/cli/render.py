@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from vjengine.cli.arguments import add_picture_arguments, number, picture_options
+from vjengine.cli.arguments import add_metrics_argument, add_picture_arguments, number, picture_options
 from vjengine.engine.options import RenderOptions
 from vjengine.errors import UsageError
 
@@ -26,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--duration", metavar="S", help="render only so many seconds")
     parser.add_argument("--perform", type=Path, metavar="FILE", help="play back a recorded performance")
     parser.add_argument("--stats", type=Path, metavar="FILE", help="write figures of the run as JSON")
+    add_metrics_argument(parser)
     add_picture_arguments(parser, size="1280x720", fps="60", generator_fps="as many as the film has")
     parser.set_defaults(func=run)
 
@@ -46,6 +47,7 @@ def render_options(args: argparse.Namespace) -> RenderOptions:
         duration=number("--duration", args.duration, 0.05, 1e7) if args.duration is not None else None,
         perform=args.perform,
         stats=args.stats,
+        metrics=args.metrics,
     )
 
 

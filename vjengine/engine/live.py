@@ -40,6 +40,7 @@ from vjengine.engine.setup import (
 )
 from vjengine.engine.stage import Stage
 from vjengine.engine.stats import RunStats, write_json
+from vjengine.engine.watch import watching
 from vjengine.generate.supervisor import GeneratorProcess
 from vjengine.outputs.osc_feed import OscFeed
 from vjengine.outputs.pacing import FramePacer
@@ -160,6 +161,7 @@ class LiveEngine:
         # Diffusion imports large libraries without a word. A spare that holds them makes a restart quick, where
         # there are processors for it.
         heavy = spec.name == "turbo"
+        self.watch = stack.enter_context(watching(spec, self.events, options.metrics, live=True))
         self.generator = GeneratorProcess(
             spec,
             clock,
@@ -169,6 +171,7 @@ class LiveEngine:
             ready_timeout=120.0 if heavy else 30.0,
             stall_timeout=5.0 if heavy else 3.0,
             spare=heavy and (os.cpu_count() or 1) >= 4,
+            on_frame=self.watch.see if self.watch is not None else None,
         )
         stack.callback(self.generator.stop)
         self.generator.start()
@@ -177,7 +180,7 @@ class LiveEngine:
         compositor = build_compositor(self.stage.ctx, self.options.picture)
         compositor.scale = self.governor.scale
         stack.callback(compositor.release)
-        self.session = Session(self.show, self.options.picture.look, self.generator, compositor)
+        self.session = Session(self.show, self.options.picture.look, self.generator, compositor, self.watch)
         for event in opening(self.options.picture):
             self.events.put(event)
 
@@ -326,5 +329,11 @@ class LiveEngine:
                 line if self._repeats[kind] == 1 else f"{line} (and {self._repeats[kind] - 1} times more)"
                 for kind, line in self._degradations.items()
             ],
-            dropped={"events": self.events.dropped, "merged_faders": self.events.merged, **self.recording.dropped},
+            dropped={
+                "events": self.events.dropped,
+                "merged_faders": self.events.merged,
+                **self.recording.dropped,
+                **(self.watch.dropped if self.watch is not None else {}),
+            },
+            stabiliser=self.watch.summary() if self.watch is not None else None,
         )

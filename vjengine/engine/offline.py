@@ -25,6 +25,7 @@ from vjengine.engine.options import SHOW_HOP, RenderOptions
 from vjengine.engine.session import InlineFrames, Session
 from vjengine.engine.setup import build_compositor, generator_spec, load_show, opening
 from vjengine.engine.stats import write_json
+from vjengine.engine.watch import watching
 from vjengine.errors import UsageError
 from vjengine.generate.registry import create_generator
 from vjengine.inputs.performance import PerformancePlayer, load_performance
@@ -145,12 +146,15 @@ class OfflineEngine:
             show = load_show(picture)
             compositor = build_compositor(ctx, picture, hot_reload=False)
             stack.callback(compositor.release)
-            generator = create_generator(generator_spec(picture, show), self._host)
+            spec = generator_spec(picture, show)
+            watch = stack.enter_context(watching(spec, self.events, options.metrics, live=False))
+            generator = create_generator(spec, self._host)
             stack.callback(generator.close)
             every = options.generator_every or max(1, round(float(fps) / (picture.generator_fps or float(fps))))
             for event in opening(picture):
                 self.events.put(event)
-            session = Session(show, picture.look, InlineFrames(generator, every), compositor)
+            frames = InlineFrames(generator, every, on_frame=watch.see if watch is not None else None)
+            session = Session(show, picture.look, frames, compositor, watch)
             recorder = Recorder(
                 options.output, picture.size, fps, self.events, sample_rate=settings.sample_rate, realtime=False
             )
@@ -168,6 +172,7 @@ class OfflineEngine:
                     "generator": {"name": picture.generator},
                     "tempo": round(state.features.beat.tempo, 2),
                     "beats": state.beat_count,
+                    "stabiliser": watch.summary() if watch is not None else None,
                 },
             )
         return report

@@ -134,6 +134,7 @@ class LiveOptions:
         record_hud: record the preview, HUD and all, instead of the programme.
         duration: s after which the show ends.
         stats: JSON file for figures at the end.
+        metrics: file for the stability of every generator frame, as JSON Lines.
         osc_in: address to listen on; ``None`` listens nowhere.
         osc_out: addresses the feed goes to.
         midi: names of MIDI inputs; empty for all; ``("none",)`` for none.
@@ -157,6 +158,7 @@ class LiveOptions:
     record_hud: bool = False
     duration: float | None = None
     stats: Path | None = None
+    metrics: Path | None = None
     osc_in: Address | None = ("127.0.0.1", 9000)
     osc_out: Sequence[Address] = (("127.0.0.1", 7000),)
     midi: Sequence[str] = ()
@@ -179,6 +181,7 @@ class RenderOptions:
         perform: recorded performance, timed from the start of the film.
         generator_every: one generator frame every so many film frames; 0 follows ``generator_fps``.
         stats: JSON file for figures at the end.
+        metrics: file for the stability of every generator frame, as JSON Lines.
     """
 
     track: Path
@@ -189,3 +192,4 @@ class RenderOptions:
     perform: Path | None = None
     generator_every: int = 0
     stats: Path | None = None
+    metrics: Path | None = None

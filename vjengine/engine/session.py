@@ -5,7 +5,7 @@ What differs between the two is handed in: the clock that makes the frame times,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from vjengine.compose.compositor import Compositor
@@ -18,6 +18,7 @@ from vjengine.core.generation import GeneratorParams
 from vjengine.core.reducer import control_step, generator_params, initial_state
 from vjengine.core.show import Show
 from vjengine.core.signals import AudioFeatures
+from vjengine.engine.watch import Watch
 from vjengine.generate.base import Generator
 from vjengine.generate.flow import FlowMeter
 
@@ -42,11 +43,17 @@ class InlineFrames:
 
     The compositor fades between the frames, as it does on stage; the motion of a generator that flows is measured
     where there is anything between two frames to be shown.
+
+    Args:
+        generator: what draws.
+        every: parameters for each frame.
+        on_frame: called with each new frame.
     """
 
-    def __init__(self, generator: Generator, every: int = 1) -> None:
+    def __init__(self, generator: Generator, every: int = 1, on_frame: Callable[[Frame], None] | None = None) -> None:
         self._generator = generator
         self._every = max(1, every)
+        self._on_frame = on_frame
         self._asked = 0
         self._made = 0
         self._frame: Frame | None = None
@@ -69,6 +76,8 @@ class InlineFrames:
             flow = self._meter.measure(pixels)
         now = params.time
         self._frame = Frame(pixels, self._made, params.sequence, now, now, self._generator.name, flow=flow)
+        if self._on_frame is not None:
+            self._on_frame(self._frame)
 
     def latest(self) -> Frame | None:
         """Return the frame made last."""
@@ -78,6 +87,13 @@ class InlineFrames:
 class Session:
     """A show in progress: its control state and the parts that act on it.
 
+    Args:
+        show: macros and looks.
+        look: name of the first look.
+        frames: where frames come from.
+        compositor: draws the programme.
+        watch: what keeps the generator's pictures from collapsing; whoever made ``frames`` has it see each one.
+
     Attributes:
         show: macros and looks in force; may be replaced between frames.
         state: the control state of the last frame.
@@ -85,10 +101,13 @@ class Session:
         prompt: what the generator was last told to show, in words.
     """
 
-    def __init__(self, show: Show, look: str, frames: FrameSource, compositor: Compositor) -> None:
+    def __init__(
+        self, show: Show, look: str, frames: FrameSource, compositor: Compositor, watch: Watch | None = None
+    ) -> None:
         self.show = show
         self.frames = frames
         self.compositor = compositor
+        self._watch = watch
         self.state = initial_state(show, look)
         self.control: Latest[ControlState] = Latest(self.state)
         self.frame: Frame | None = None
@@ -106,6 +125,8 @@ class Session:
         self._sequence += 1
         params = generator_params(state, self._sequence, self.show)
         self.prompt = " + ".join(text for text, weight in params.prompts if weight >= 0.5)
+        if self._watch is not None:
+            params = self._watch.attach(params)
         self.frames.submit(params)
         self.frame = self.frames.latest()
         return self.frame

@@ -49,7 +49,8 @@ class RunStats:
         self.ended = now
 
     def as_dict(self, *, generator: str, generator_fps: float, restarts: int, missed: int,
-                degradations: list[str], dropped: dict[str, int], detail: str = "") -> dict[str, Any]:  # fmt: skip
+                degradations: list[str], dropped: dict[str, int], detail: str = "",
+                stabiliser: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
         """Return the figures in the shape that ``--stats`` promises."""
         age = self.generator_age.percentiles()
         return {
@@ -71,6 +72,7 @@ class RunStats:
             "worker_restarts": restarts,
             "degradations": degradations,
             "dropped": dropped,
+            "stabiliser": stabiliser,
         }
 
 

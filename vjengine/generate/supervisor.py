@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import wait
 from typing import Literal
 
@@ -61,6 +62,8 @@ class GeneratorProcess:
         spare: keep a second process that has loaded the generator's libraries and waits, so that a restart takes no
             longer than loading the model. It costs the memory of those libraries.
         fallback: what plays, for the rest of the session, after three failures in a row or one that is for good.
+        on_frame: called on the supervisor's thread with each new frame, as soon as it is there; it must return at once
+            and not raise.
 
     Raises:
         UsageError: if there is no such generator or fallback.
@@ -78,6 +81,7 @@ class GeneratorProcess:
         ready_timeout: float = 30.0,
         fallback: GeneratorSpec | None = None,
         spare: bool = False,
+        on_frame: Callable[[Frame], None] | None = None,
     ) -> None:
         for each in (spec, fallback or spec):
             require_generator(each.name)
@@ -105,6 +109,7 @@ class GeneratorProcess:
         self._sequence = 0
         self._recovery = Recovery(spec, fallback)
         self._wants_spare = spare
+        self._on_frame = on_frame
         self._spare: WorkerProcess | None = None
         self._components: dict[str, Level] = {}
         self._effort: tuple[float, tuple[bool, float] | None] | None = None
@@ -293,6 +298,8 @@ class GeneratorProcess:
         self._rate.tick(frame.ready)
         self._durations.add(seconds)
         self._frame.publish(frame)
+        if self._on_frame is not None:
+            self._on_frame(frame)
         return True
 
     def _flowing(self) -> None:
