@@ -87,13 +87,14 @@ class Bench:
         self.dials = torch.zeros(KEEP_DIALS)
         self.keep = Keep(*size, 4, self.dials, seed)
 
-    def set(self, given: Correction, keep: bool = False) -> None:
-        self.dials.copy_(torch.from_numpy(self.keep.numbers(given, keep)))
+    def set(self, given: Correction) -> None:
+        self.dials.copy_(torch.from_numpy(self.keep.numbers(given)))
 
     def correct(self, x: Image, given: Correction) -> Image:
         self.set(given)
+        found = torch.empty_like(self.keep.anchor)
         with torch.inference_mode():
-            found = self.keep.correct(tensor(x))
+            self.keep.correct(tensor(x), found)
         shown: Image = found[0].permute(1, 2, 0).double().numpy()
         return shown
 
@@ -137,7 +138,9 @@ def test_a_correction_without_a_number_leaves_every_bit_of_picture_and_latents()
     bench = Bench((61, 47))
     bench.set(Correction(number=0, colour=WARM, gains=(0.7, 0.7, 0.7), noise=(0.1, 0.1, 0.1), anchor=0.5, latents=1.0))
     x, latents = tensor(picture((61, 47))), torch.randn(1, 4, 6, 8)
-    assert torch.equal(bench.keep.correct(x), x)
+    found = torch.empty_like(x)
+    bench.keep.correct(x, found)
+    assert torch.equal(found, x)
     assert torch.equal(bench.keep.steer(latents), latents)
 
 
@@ -191,8 +194,8 @@ def test_numbers_that_are_none_or_too_large_do_no_harm() -> None:
 def test_latents_go_to_the_statistics_that_were_kept() -> None:
     bench = Bench((64, 64))
     anchor = torch.randn(1, 4, 8, 8) * torch.tensor([1.0, 0.9, 1.1, 1.0]).view(1, 4, 1, 1) + 0.5
-    bench.set(NO_CORRECTION, keep=True)
     assert torch.equal(bench.keep.steer(anchor), anchor)
+    bench.keep.take_latents()
     bench.set(Correction(number=1, latents=1.0))
     drifted = anchor.flip(3) * 1.2 - 0.8
     there = bench.keep.steer(drifted)
@@ -204,8 +207,8 @@ def test_latents_go_to_the_statistics_that_were_kept() -> None:
     bench.set(Correction(number=3, latents=1.0))
     flat = torch.full((1, 4, 8, 8), -1.0) + 1e-5 * torch.randn(1, 4, 8, 8)
     assert float(bench.keep.steer(flat).std(dim=(2, 3)).max()) < 1e-4, "what is flat is not blown up"
-    bench.set(NO_CORRECTION, keep=True)
     bench.keep.steer(torch.full((1, 4, 8, 8), float("nan")))
+    bench.keep.take_latents()
     assert torch.isfinite(bench.keep.latents).all(), "nothing broken is kept"
 
 

@@ -22,7 +22,7 @@ from vjengine.generate.turbo.noise import draw_field
 
 _CELLS = (1, 4, 16)
 """px a side of the noise of the bands fine, middle, coarse."""
-_PARTS = [1, 12, 1, 1, 1, 1, 1, 27, 1, 1, 1, 2]
+_PARTS = [1, 12, 1, 1, 1, 1, 1, 27, 1, 1, 2]
 KEEP_DIALS = sum(_PARTS)
 """Numbers of one correction on the device."""
 
@@ -45,6 +45,7 @@ class Keep:
     Attributes:
         anchor: ``(1, 3, H, W)`` float32: the anchor picture.
         latents: ``(2, 1, channels, 1, 1)`` float32: spread and mean of each channel of the anchor's latents.
+        found: the same of the latents that were steered last, as they came.
     """
 
     def __init__(self, width: int, height: int, channels: int, dials: torch.Tensor, seed: int = 1) -> None:
@@ -52,6 +53,7 @@ class Keep:
         self._width, self._height, self._seed = width, height, seed
         self.anchor = torch.zeros(1, 3, height, width, device=device)
         self.latents = torch.zeros(2, 1, channels, 1, 1, device=device)
+        self.found = torch.zeros_like(self.latents)
         self._one = torch.ones(1, device=device)
         self._grids = [(-(-height // cell), -(-width // cell)) for cell in _CELLS]
         self._amplitudes = [1.0 / math.sqrt(_variance(height, cell) * _variance(width, cell)) for cell in _CELLS]
@@ -63,11 +65,13 @@ class Keep:
         self._count = torch.arange(sum(rows)).to(device)
         self._ends = [0, rows[0], rows[0] + rows[1], sum(rows)]
         taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
-        self._taps = torch.outer(taps, taps).expand(3, 1, 5, 5).contiguous().to(device)
+        fine = -torch.outer(taps, taps)
+        fine[2, 2] += 1.0
+        self._taps = fine.expand(3, 1, 5, 5).contiguous().to(device)
         parts = torch.split(dials, _PARTS)
         (
             self._active, colour, self._fine, self._middle, self._quarter, self._sixteenth, self._bend, tints,
-            self._share, self._latent_share, self._keeping, self._order,
+            self._share, self._latent_share, self._order,
         ) = parts  # fmt: skip
         self._colour = colour.view(4, 1, 3, 1, 1)
         self._tints = tints.view(3, 3, 1, 3, 1, 1)
@@ -77,16 +81,15 @@ class Keep:
         """Every static tensor by name."""
         return {name.strip("_"): value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
 
-    def numbers(self, correction: Correction, keep: bool = False) -> npt.NDArray[np.float32]:
+    def numbers(self, correction: Correction) -> npt.NDArray[np.float32]:
         """Return the dials of ``correction``: ``(KEEP_DIALS,)`` float32.
 
-        Whatever is not a number makes it no correction; the rest is brought into its range.
-
-        Args:
-            correction: what to do; number 0 leaves picture and latents as they are.
-            keep: take this frame's latents for the anchor's.
+        Number 0 leaves picture and latents as they are, and so does what is no number; the rest is brought into its
+        range.
         """
-        given = correction if _finite(correction) else NO_CORRECTION
+        given = correction if correction.number != 0 and _finite(correction) else NO_CORRECTION
+        if given.number == 0:
+            return np.zeros(KEEP_DIALS, np.float32)
         fine, middle, coarse = (min(max(gain, GAIN_RANGE[0]), GAIN_RANGE[1]) for gain in given.gains)
         bend = fine / max(given.ceiling, _LEAST_CEILING) if given.ceiling > 0.0 else 0.0
         digest = hashlib.blake2b(repr((self._seed, given.number)).encode(), digest_size=17).digest()
@@ -98,11 +101,11 @@ class Keep:
         amounts = np.clip(given.noise, 0.0, MAX_NOISE) * np.array(self._amplitudes) * signs
         return np.concatenate(
             (
-                (float(given.number != 0),),
+                (1.0,),
                 np.array(given.colour).reshape(3, 4).T.reshape(12),
                 (fine, middle, coarse - middle, 1.0 - coarse, bend * bend),
                 (amounts[:, None, None] * tint).reshape(27),
-                (min(max(given.anchor, 0.0), 1.0), min(max(given.latents, 0.0), 1.0), float(keep)),
+                (min(max(given.anchor, 0.0), 1.0), min(max(given.latents, 0.0), 1.0)),
                 (factor, offset),
             ),
             dtype=np.float32,
@@ -121,41 +124,43 @@ class Keep:
         if latents is not None:
             self.latents.copy_(latents)
 
-    def correct(self, picture: torch.Tensor) -> torch.Tensor:
-        """Return ``picture`` ``(1, 3, H, W)`` float32 corrected, 0-1; bit for bit itself if the dials hold none."""
+    @torch.inference_mode()
+    def take_latents(self) -> None:
+        """Make the statistics :attr:`found` the anchor's, but for those that are no numbers."""
+        self.latents.copy_(torch.where(torch.isfinite(self.found), self.found, self.latents))
+
+    def correct(self, picture: torch.Tensor, out: torch.Tensor) -> None:
+        """Put ``picture`` ``(1, 3, H, W)`` float32 corrected, 0-1, into ``out``; bit for bit if the dials hold none."""
         colour = self._colour
         y = colour[3]
         for channel in range(3):
             y = torch.addcmul(y, picture[:, channel : channel + 1], colour[channel])
-        blur = functional.conv2d(functional.pad(y, (2, 2, 2, 2), mode="replicate"), self._taps, groups=3)
+        fine = functional.conv2d(functional.pad(y, (2, 2, 2, 2), mode="replicate"), self._taps, groups=3)
         quarter = _means(y)
         sixteenth = _means(quarter)
         white = self._white()
-        fine = y - blur
-        bent = fine * torch.rsqrt(torch.addcmul(self._one, fine * fine, self._bend))
-        # fine and middle and coarse and the rest, sorted by what has been worked out already. What is enlarged is
-        # linear in its cells: their noise is added before.
+        bent = torch.rsqrt(torch.addcmul(self._one, fine * fine, self._bend))
+        # The four bands, sorted by what is at hand. Enlarging is linear, so the cells get their noise before it.
         found = self._enlarged(self._noised(quarter * self._quarter, white[1], 1), 4)
         found = found + self._enlarged(self._noised(sixteenth * self._sixteenth, white[2], 2), 16)
-        found.addcmul_(blur, self._middle).addcmul_(bent, self._fine)
+        found.addcmul_(y, self._middle).addcmul_(fine, torch.addcmul(-self._middle, bent, self._fine))
         found = torch.lerp(self._noised(found, white[0], 0), self.anchor, self._share).clamp_(0.0, 1.0)
-        return torch.where(self._active > 0.0, found, picture)
+        torch.where(self._active > 0.0, found, picture, out=out)
 
     def steer(self, latents: torch.Tensor) -> torch.Tensor:
         """Return encoded ``latents`` ``(1, C, h, w)`` float32, mean and spread of each channel nearer to the anchor's.
 
         Adaptive instance normalisation (Huang and Belongie, "Arbitrary style transfer in real-time", 2017), by a share.
         What the encoder makes of a picture spreads otherwise than what the picture was decoded from, so the anchor's
-        are those of the frame in which the dials say to keep them. A gain stays within
+        are what was :attr:`found` in the frame after it. A whole gain stays within
         :data:`~vjengine.core.correction.GAIN_RANGE`: flat latents are not blown up.
         """
-        found = torch.stack(torch.std_mean(latents, dim=(2, 3), correction=0, keepdim=True))
-        self.latents.copy_(torch.where((self._keeping > 0.0) & torch.isfinite(found), found, self.latents))
-        gain = (self.latents[0] / found[0].clamp_min(_LEAST_SPREAD)).clamp_(*GAIN_RANGE)
-        share = self._latent_share * self._active
-        mean = torch.lerp(found[1], self.latents[1], share)
-        steered = torch.addcmul(mean, latents - found[1], torch.lerp(self._one, gain, share))
-        return torch.where(share > 0.0, steered, latents)
+        torch.stack(torch.std_mean(latents, dim=(2, 3), correction=0, keepdim=True), out=self.found)
+        spread, mean = self.found
+        gain = (self.latents[0] / spread.clamp_min(_LEAST_SPREAD)).clamp_(*GAIN_RANGE)
+        # As what is to be added, a share of 0 adds nothing at all.
+        change = torch.addcmul(self.latents[1] - mean, latents - mean, gain - 1.0)
+        return torch.addcmul(latents, change, self._latent_share)
 
     def _white(self) -> list[torch.Tensor]:
         """Return white noise for the three bands, ``(1, 3, rows, columns)``, of different rows of the bank."""

@@ -123,10 +123,11 @@ class TurboLoop:
                 init=controls.init,
                 guidance=controls.guidance,
                 correction=correction if due else NO_CORRECTION,
-                keep=keep,
             )
         )
         program.run(controls.steps, controls.guided)
+        if keep:
+            program.kept.take_latents()
         # Only now, when it has gone well: a frame that fails is tried again, on another program.
         corrected = correction.number or state.corrected
         self._state = replace(state, noise=noise, time=controls.time, dreamt=True, corrected=corrected)

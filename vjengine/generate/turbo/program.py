@@ -49,7 +49,6 @@ class Dials:
         init: share of the init picture, 0-1.
         guidance: pull away from the negative text.
         correction: what to do to the moved picture and its latents; number 0 for nothing.
-        keep: take the latents of this frame for the anchor's.
     """
 
     motion: Affine
@@ -59,7 +58,6 @@ class Dials:
     init: float = 0.0
     guidance: float = 1.0
     correction: Correction = NO_CORRECTION
-    keep: bool = False
 
     def packed(self, keep: Keep) -> npt.NDArray[np.float32]:
         """Return all of them in one ``(_DIALS,)`` float32 array, in the order that :class:`_Views` reads.
@@ -76,7 +74,7 @@ class Dials:
                 self.rows.reshape(-1),
                 # Checked here too, whoever sets it: above the limit the picture is gone within seconds.
                 (min(max(self.feedback, 0.0), MAX_FEEDBACK), min(max(self.init, 0.0), 1.0), self.guidance),
-                keep.numbers(self.correction, self.keep),
+                keep.numbers(self.correction),
             ),
             dtype=np.float32,
         )
@@ -141,7 +139,7 @@ class FrameProgram:
         self.output = empty(self.size[1], self.size[0], 4, dtype=torch.uint8)
         self._dials = _Views(self._device)
         self.kept = Keep(*plan.size, latent[1], self._dials.keep, seed)
-        self._correcting = self._keeping = False
+        self._correcting = False
         self._moved = empty(*picture)
         self._origin = empty(*picture)
         self._init = empty(*picture)
@@ -160,7 +158,7 @@ class FrameProgram:
 
     def write_dials(self, dials: Dials) -> None:
         """Set the numbers of the next frame."""
-        self._correcting, self._keeping = dials.correction.number != 0, dials.keep
+        self._correcting = dials.correction.number != 0
         self._dial_inlet.write(dials.packed(self.kept))
 
     def write_field(self, slot: int, noise: Field) -> None:
@@ -234,7 +232,7 @@ class FrameProgram:
         # A recording holds the correction, and its dials say whether it counts; else it is left out where none is.
         def frame(always: bool) -> None:
             self._move(always or self._correcting)
-            self._dream(steps, guided, always or self._correcting or self._keeping)
+            self._dream(steps, guided)
 
         try:
             return capture(partial(frame, can_capture(self.networks)), self.networks)
@@ -249,18 +247,19 @@ class FrameProgram:
         moved = torch.lerp(moved, self._init, dials.init)
         # Healed before it is corrected: there a single number that is none would spread over its neighbours.
         moved = torch.nan_to_num(moved, nan=_GREY).clamp_(0.0, 1.0)
-        self._moved.copy_(self.kept.correct(moved) if correct else moved)
+        if correct:
+            self.kept.correct(moved, self._moved)
+        else:
+            self._moved.copy_(moved)
 
-    def _dream(self, steps: int, guided: bool, steer: bool) -> None:
+    def _dream(self, steps: int, guided: bool) -> None:
         """From there to the next picture."""
         dials, networks = self._dials, self.networks
         moved = self._moved
         grid = self._latent_warp.grid(dials.motion)
         noise = mixed_noise(self._fields, self._latent_warp, dials.weights, dials.maps, dials.layers)
         kept = self._latent_warp.plain(self.latents, grid)
-        x = _own(networks.encode(moved.to(networks.dtype)))
-        if steer:
-            x = self.kept.steer(x)
+        x = self.kept.steer(_own(networks.encode(moved.to(networks.dtype))))
         x = torch.lerp(x, kept, dials.feedback)
         x = dials.rows[0, 1] * x + dials.rows[0, 2] * noise
         for step in range(steps):
