@@ -1,0 +1,130 @@
+"""Loops of the engine itself: diffusion on its own last picture, and the compositor's trail zooming into itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from benchmarks.collapse_loops import FPS, LEAD_IN, turned, warped
+from benchmarks.collapse_scenes import Picture, Size, scene
+from vjengine.core.clock import FrameTime
+from vjengine.core.control import ControlState
+from vjengine.core.frame import Frame, frozen_pixels
+from vjengine.core.generation import GeneratorParams
+from vjengine.core.params import ParamValues
+from vjengine.generate.base import GeneratorSpec, Option, Resumable
+from vjengine.resources import resource_dir
+
+DIFFUSION_SIZE: Size = (128, 64)
+
+
+class DiffusionLoop:
+    """The turbo generator with random weights: after a second its seed stops travelling, and its noise with it.
+
+    What random weights dream of is no scene, but it freezes as every such loop does.
+    Corrections travel in the parameters and are made on the device. A picture that somebody else changed is given to
+    the generator as if it had drawn it.
+    """
+
+    def __init__(self, start: str, seed: int = 1) -> None:
+        from vjengine.generate.registry import create_generator
+
+        self._start = scene(start, DIFFUSION_SIZE, seed)
+        options: dict[str, Option] = {"model": "random:tiny", "rung": "eager", "device": "cpu", "threads": 1.0}
+        self._generator = create_generator(GeneratorSpec("turbo", DIFFUSION_SIZE, seed, options))
+        self._values = ParamValues.of(
+            {
+                "turbo.strength": 0.3,
+                "turbo.seed_travel": 0.5,
+                "turbo.feedback": 0.0,
+                "gen.drift": 0.1,
+                "gen.rotate": 0.004,
+            }
+        )
+        self._shown: Picture | None = None
+        self._left = 0
+
+    def begin(self, again: int = 0) -> Picture:
+        """Give the generator the start picture, turned over ``again`` times."""
+        self._shown, self._left = None, LEAD_IN
+        return turned(self._start, again)
+
+    def step(self, picture: Picture, params: GeneratorParams) -> Picture:
+        """Draw the next one."""
+        if picture is not self._shown:
+            self._resume(picture)
+        values = self._values if self._left > 0 else self._values.replaced({"turbo.seed_travel": 0.0})
+        self._left -= 1
+        told = replace(params, values=values, travel=params.time)
+        pixels = self._generator.generate(told)
+        self._shown = pixels[..., :3].astype(np.float32) / np.float32(255.0)
+        return self._shown
+
+    def _resume(self, picture: Picture) -> None:
+        assert isinstance(self._generator, Resumable)
+        shown = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+        self._generator.resume(np.dstack((shown, np.full(shown.shape[:2], 255, np.uint8))))
+
+    def close(self) -> None:
+        """Give the model back."""
+        self._generator.close()
+
+
+ZOOM_SIZE: Size = (192, 108)
+
+
+class ZoomLoop:
+    """The compositor's trail at its longest, zooming into itself over a source that moves.
+
+    The programme is the picture; nobody can change it from outside.
+    """
+
+    def __init__(self, start: str, seed: int = 1) -> None:
+        from vjengine.compose.compositor import Compositor
+        from vjengine.compose.context import offscreen_context
+
+        self._start = scene(start, ZOOM_SIZE, seed)
+        self._source = self._start
+        self._ctx = offscreen_context()
+        self._compositor = Compositor(self._ctx, ZOOM_SIZE, resource_dir("shaders"), hot_reload=False)
+        self._compositor.flash_limit = False
+        self._values = ParamValues.of(
+            {
+                "feedback.mix": 1.0,
+                "feedback.half_life": 8.0,
+                "feedback.zoom": 0.15,
+                "feedback.rotate": 0.01,
+                "mix.crossfade": 0.0,
+                "bloom.amount": 0.0,
+                "grain.amount": 0.0,
+                "vignette.amount": 0.0,
+            }
+        )
+        self._clear = 0
+
+    def begin(self, again: int = 0) -> Picture:
+        """Wipe the trail and turn the source over."""
+        self._source = turned(self._start, again)
+        self._clear += 1
+        return self._source
+
+    def step(self, picture: Picture, params: GeneratorParams) -> Picture:
+        """Draw the programme once; ``picture`` is not looked at."""
+        width, height = ZOOM_SIZE
+        turn, zoom = 10.0 * np.sin(0.02 * params.sequence), 1.2 + 0.1 * np.sin(0.03 * params.sequence)
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, zoom)
+        source = np.rint(np.clip(warped(self._source, matrix), 0.0, 1.0) * 255.0).astype(np.uint8)
+        pixels = frozen_pixels(np.dstack((source, np.full(source.shape[:2], 255, np.uint8))))
+        frame = Frame(pixels, params.sequence, params.sequence, params.time, params.time, "benchmark")
+        time = FrameTime(params.sequence, params.time, 1.0 / FPS)
+        control = ControlState(time=time, values=self._values, clear=self._clear)
+        texture = self._compositor.render(control, frame)
+        rows = np.frombuffer(texture.read(), np.uint8).reshape(height, width, 4)[::-1, :, :3]
+        return rows.astype(np.float32) / np.float32(255.0)
+
+    def close(self) -> None:
+        """Free what lives on the graphics card."""
+        self._compositor.release()
+        self._ctx.release()

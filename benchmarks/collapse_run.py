@@ -1,0 +1,155 @@
+"""One loop with one remedy: run, measured against its first pictures, judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.collapse_loops import FPS, make_loop
+from benchmarks.collapse_measures import HOLD, Distance, distance, look, movement, pooled, slope
+from benchmarks.collapse_remedies import REMEDIES
+from benchmarks.collapse_scenes import Picture
+from vjengine.core.generation import GeneratorParams
+
+FIRST = 8
+"""Pictures that the others are held against."""
+EVERY = 30
+SETTLED = 300
+LONG_ENOUGH = 3000
+"""Steps from which a slope says something."""
+
+GOALS = (
+    ("W1", 6.0), ("|R|", 1.0), ("slope", 0.2), ("clipped", 0.05), ("motion", 0.5),
+)  # fmt: skip
+"""Limits: of the worst after settling; of the slope of W1 a minute; of the mean motion over the start's, the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run."""
+
+    loop: str
+    remedy: str
+    steps: int
+    scene: str = ""
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        job: what was run.
+        at: steps at which it was measured.
+        found: distances from the start there.
+        moved: motion there, over the start's.
+        collapsed_at: step from which it had collapsed; None if it never did.
+        why: what said so.
+        anew: how often it was started afresh.
+        start, end: the first and the last picture, ``(H, W, 3)`` uint8.
+    """
+
+    job: Job
+    at: list[int] = field(default_factory=list)
+    found: list[Distance] = field(default_factory=list)
+    moved: list[float] = field(default_factory=list)
+    collapsed_at: int | None = None
+    why: str = ""
+    anew: int = 0
+    start: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((1, 1, 3), np.uint8))
+    end: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((1, 1, 3), np.uint8))
+
+    @property
+    def final(self) -> Distance:
+        """The last distance."""
+        return self.found[-1]
+
+    @property
+    def worst(self) -> Distance:
+        """The worst of each after settling; of detail the one furthest from 0."""
+        kept = [one for step, one in zip(self.at, self.found, strict=True) if step > SETTLED] or self.found
+        return Distance(
+            max(one.w1 for one in kept),
+            max((one.detail for one in kept), key=abs),
+            max(one.clipped for one in kept),
+        )
+
+    @property
+    def slope(self) -> float:
+        """W1 a minute over the last two thirds."""
+        return slope([step / FPS / 60.0 for step in self.at], [one.w1 for one in self.found])
+
+    @property
+    def motion(self) -> float:
+        """Mean motion over the last third, over the start's: the loops' own motion comes and goes within that."""
+        return float(np.mean(self.moved[-max(1, len(self.moved) // 3) :]))
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The goals that were missed."""
+        worst = self.worst
+        values = (worst.w1, abs(worst.detail), self.slope, worst.clipped, self.motion)
+        missed = []
+        for (name, limit), value in zip(GOALS, values, strict=True):
+            if name == "slope" and self.job.steps < LONG_ENOUGH:
+                continue
+            held = value >= limit if name == "motion" else value < limit if name == "slope" else value <= limit
+            if not held:
+                missed.append(name)
+        return (*missed, "drawn anew") if self.anew else tuple(missed)
+
+
+def shown(picture: Picture) -> npt.NDArray[np.uint8]:
+    """Return ``picture`` in 8 bit."""
+    rounded: npt.NDArray[np.uint8] = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return rounded
+
+
+def run(job: Job, tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)) -> Outcome:
+    """Run ``job`` and measure it; ``tell`` hears of progress."""
+    cv2.setNumThreads(1)
+    loop, remedy, outcome = make_loop(job.loop, job.scene, job.seed), REMEDIES[job.remedy](), Outcome(job)
+    label = f"{job.loop}, {job.remedy}"
+    try:
+        fed = picture = loop.begin()
+        first, speeds = [], []
+        suspected: list[str] = []
+        for step in range(1, job.steps + 1):
+            params = GeneratorParams(sequence=step, time=step / FPS, correction=remedy.correction)
+            last, picture = picture, loop.step(fed, params)
+            fed = remedy.feed(picture, params)
+            if remedy.anew != outcome.anew:
+                outcome.anew = remedy.anew
+                fed = loop.begin(outcome.anew)
+            if step <= FIRST:
+                first.append(look(picture))
+                outcome.start = shown(picture)
+                if step > 1:
+                    speeds.append(movement(picture, last))
+                continue
+            due = step % EVERY == 0 or step == job.steps
+            early = outcome.collapsed_at is None and (bool(suspected) or due or (step <= 120 and step % 5 == 0))
+            if not (due or early):
+                continue
+            found = distance(look(picture), pooled(first))
+            if due:
+                outcome.at.append(step)
+                outcome.found.append(found)
+                outcome.moved.append(movement(picture, last) / max(float(np.mean(speeds)), 1e-6))
+            if outcome.collapsed_at is None:
+                suspected = [*suspected, found.collapsed] if found.collapsed else []
+                if len(suspected) == HOLD:
+                    outcome.collapsed_at, outcome.why = step - HOLD + 1, suspected[0]
+                    tell(f"{label}: collapsed at step {outcome.collapsed_at} ({outcome.why})")
+            if step % 3000 == 0:
+                tell(f"{label}: {step} of {job.steps}, W1 {found.w1:.1f}, R {found.detail:+.2f}, anew {outcome.anew}")
+        outcome.end = shown(picture)
+    finally:
+        loop.close()
+    return outcome
