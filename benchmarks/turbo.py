@@ -35,6 +35,7 @@ from benchmarks.turbo_rig import (
     synchronise,
     work,
 )
+from vjengine.core.correction import Correction
 from vjengine.errors import VJError
 from vjengine.generate.turbo.accel.ladder import RUNGS
 from vjengine.generate.turbo.parts import TurboParts
@@ -94,6 +95,7 @@ def measure(report: Report, job: Job, rungs: Sequence[str], options: argparse.Na
                 if name == "eager":
                     eager = p50
                 _changes(report, job, name, playing, p50)
+                _correction(report, job, name, playing)
                 if options.profile:
                     _profile(playing, options.profile / f"turbo-{job.model}-{job.plan.size[0]}-{name}.txt")
         except (VJError, RuntimeError) as error:  # the others are still worth their figures
@@ -152,6 +154,24 @@ def _changes(report: Report, job: Job, name: str, playing: Rig, p50: float) -> N
             changes = act(number)
             taken.append((time.perf_counter() - start) * 1e3 + playing.frame(**changes)[0])
         report.add(f"{job} {name} worst frame after {what}", "x p50", max(taken) / p50, goal="<= 2")
+
+
+def _correction(report: Report, job: Job, name: str, playing: Rig) -> None:
+    """Report what frames that correct what they feed back take against those that have nothing to correct.
+
+    Both kinds take turns. A recorded frame holds the correction in either case, so there the cost of computing it shows
+    on its own: the same kernels, outside the frame, queued without a pause.
+    """
+    plain, corrected = [], []
+    watched = max(5, job.frames // 2)
+    for number in range(1, watched + 1):
+        plain += playing.play(1)[0]
+        noise = (0.02, 0.02, 0.02)
+        given = Correction(number=number, keep=1, gains=(0.98, 0.98, 0.98), noise=noise, latents=0.1, anchor=0.01)
+        corrected += playing.play(1, correction=given)[0]
+    ratio = statistics.median(corrected) / statistics.median(plain)
+    report.add(f"{job} {name} frame that is corrected", "x p50", ratio, goal="<= 1.1")
+    report.add(f"{job} {name} correction alone", "ms", playing.correction(watched), goal="<= 0.2 on a GPU")
 
 
 def _lora(report: Report, job: Job, parts: TurboParts, folder: Path) -> None:

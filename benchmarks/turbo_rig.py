@@ -15,6 +15,7 @@ import torch
 
 from vjengine.core.generation import GeneratorParams
 from vjengine.generate.turbo.accel.base import Rung, TextState
+from vjengine.generate.turbo.accel.capture import capture
 from vjengine.generate.turbo.controls import Controls, read_controls
 from vjengine.generate.turbo.loop import TurboLoop
 from vjengine.generate.turbo.memory import peak
@@ -117,6 +118,25 @@ class Rig:
             self.loop.step(controls(self._number, self.parts, self.job.plan))
         synchronise(self.job.plan.device)
         return (time.perf_counter() - start) * 1e3 / frames
+
+    def correction(self, times: int) -> float:
+        """Return ms that correcting a picture and steering its latents takes, recorded where frames are recorded."""
+        kept, program = self.program.kept, self.program
+        out = torch.empty_like(program.picture)
+
+        def correct() -> None:
+            kept.correct(program.picture, out)
+            kept.steer(program.latents)
+
+        play = capture(correct, self.networks)
+        with torch.inference_mode():
+            play()
+            synchronise(self.job.plan.device)
+            start = time.perf_counter()
+            for _ in range(times):
+                play()
+            synchronise(self.job.plan.device)
+        return (time.perf_counter() - start) * 1e3 / times
 
     @property
     def held(self) -> int:
