@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import moderngl
+import numpy as np
 
 from vjengine.compose.geometry import IDENTITY, Matrix
 from vjengine.compose.passes import Pass, Target, UniformValue, Variants, unbind
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.core.control import ControlState
-from vjengine.core.correction import GAIN_RANGE, MAX_NOISE, NO_CORRECTION, UNCHANGED, Correction
+from vjengine.core.correction import GAIN_RANGE, MAX_NOISE, NO_CORRECTION, UNCHANGED, Colour, Correction
 from vjengine.core.frame import Pixels
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,41 @@ def sound(correction: Correction) -> Correction:
         tint=c.tint,
         anchor=min(max(c.anchor, 0.0), 1.0),
     )
+
+
+def part(correction: Correction, begun: float, done: float) -> Correction:
+    """Return the part of ``correction`` that takes it from ``begun`` to ``done``, both shares of the whole, 0-1.
+
+    All parts one after the other come to the whole: a correction that is spread over some frames is not seen as a
+    pulse. The ceiling's parts do because 1 / fine² grows by 1 / ceiling² each time it acts.
+    """
+    share = done - begun
+    if share >= 1.0:
+        return correction
+    a, b, c = correction.gains
+    x, y, z = correction.noise
+    return replace(
+        correction,
+        colour=_colour_part(correction.colour, begun, done),
+        gains=(a**share, b**share, c**share),
+        ceiling=correction.ceiling / math.sqrt(share),
+        noise=(x * math.sqrt(share), y * math.sqrt(share), z * math.sqrt(share)),
+        anchor=1.0 - (1.0 - correction.anchor) ** share,
+    )
+
+
+def _colour_part(colour: Colour, begun: float, done: float) -> Colour:
+    """Return the map from a share ``begun`` of ``colour`` to a share ``done`` of it."""
+    if colour == UNCHANGED:
+        return colour
+    whole, same = np.vstack([np.reshape(colour, (3, 4)), (0.0, 0.0, 0.0, 1.0)]), np.eye(4)
+    before, after = (same + share * (whole - same) for share in (begun, done))
+    # What turns colours inside out has no way back half-way; a correction never does, but is not to stop the show.
+    if abs(np.linalg.det(before)) < 1e-3:
+        before, after = same, same + (done - begun) * (whole - same)
+    found = after @ np.linalg.inv(before)
+    a, b, c, d, e, f, g, h, i, j, k, m = (float(number) for number in found[:3].ravel())
+    return a, b, c, d, e, f, g, h, i, j, k, m
 
 
 class Keep:
@@ -167,24 +204,33 @@ class Keep:
         """Have no anchor picture."""
         self.anchored = False
 
-    def draw(self, picture: Target, correction: Correction, target: Target) -> bool:
+    def draw(
+        self, picture: Target, correction: Correction, target: Target, begun: float = 0.0, done: float = 1.0
+    ) -> bool:
         """Draw ``picture``, corrected, into ``target``; both are linear light of this size.
 
-        Returns False, with nothing drawn, where the correction would change nothing or a shader never compiled.
+        Args:
+            picture: what to correct.
+            correction: how.
+            target: what to draw into.
+            begun: share of the correction that was carried out already, 0-1, and
+            done: share that is to be when this has been drawn: see :func:`part`.
+
+        Returns:
+            False, with nothing drawn, where the correction would change nothing or a shader never compiled.
         """
-        wanted = sound(correction)
-        bands = wanted.ceiling > 0.0 or any(abs(gain - 1.0) > _LEAST for gain in wanted.gains)
-        noise = any(amount > _LEAST for amount in wanted.noise)
-        anchor = self.anchored and wanted.anchor > _LEAST
-        recoloured = any(abs(a - b) > _LEAST for a, b in zip(wanted.colour, UNCHANGED, strict=True))
-        if not (bands or noise or anchor or recoloured) or not self.ready:
+        whole = sound(correction)
+        if not self._changes(whole) or not self.ready:
             return False
+        wanted = part(whole, begun, done)
+        bands, noise = _has_bands(wanted), any(wanted.noise)
+        anchor = self.anchored and wanted.anchor > 0.0
         features = []
         textures = {"picture": picture.texture}
         matrix, offset = _affine(wanted)
         uniforms: dict[str, UniformValue] = {"colour": matrix, "offset": offset}
         if bands or noise:
-            self._draw_detail(picture, wanted, matrix, bands, noise)
+            self._draw_detail(picture, wanted, matrix, noise_seed(wanted.number, begun) if noise else None)
             features.append("DETAIL")
             textures["change"] = self._change.texture
         if anchor:
@@ -194,12 +240,18 @@ class Keep:
         picture.filter(moderngl.LINEAR)
         return self._keep.pick(*features).draw(target.framebuffer, textures, uniforms)
 
-    def _draw_detail(self, picture: Target, wanted: Correction, matrix: Matrix, bands: bool, noise: bool) -> None:
-        """Draw what is added to the detail, at the size of the copy."""
+    def _changes(self, wanted: Correction) -> bool:
+        """Tell whether ``wanted`` would change a picture by as much as can be seen."""
+        recoloured = any(abs(a - b) > _LEAST for a, b in zip(wanted.colour, UNCHANGED, strict=True))
+        noise = any(amount > _LEAST for amount in wanted.noise)
+        return recoloured or noise or _has_bands(wanted) or (self.anchored and wanted.anchor > _LEAST)
+
+    def _draw_detail(self, picture: Target, wanted: Correction, matrix: Matrix, seed: int | None) -> None:
+        """Draw what is added to the detail, at the size of the copy; without a ``seed`` there is no noise."""
         features = []
         values: dict[str, UniformValue] = {}
         width, height = self.copy.size
-        if bands:
+        if _has_bands(wanted):
             features.append("BANDS")
             self.look(picture)
             steps = (self.copy, self._quarter, 1.0), (self._quarter, self._sixteenth, 0.0)
@@ -215,7 +267,7 @@ class Keep:
                 "gains": wanted.gains,
                 "ceiling_at": wanted.ceiling,
             }
-        if noise:
+        if seed is not None:
             features.append("NOISE")
             # Grains of one px lose some of their amplitude where they are enlarged; those of several hardly.
             larger = min(max(picture.size[0] / width - 1.0, 0.0), 1.0)
@@ -224,7 +276,7 @@ class Keep:
             values |= {
                 "noise": (fine / (1.0 + (_ENLARGED - 1.0) * larger), middle, coarse),
                 "tint": (a, d, g, b, e, h, c, f, i),
-                "seed": wanted.number & 0xFFFFFFFF,
+                "seed": seed,
             }
         self._detail.pick(*features).draw(self._change.framebuffer, self._detail_textures(), values)
 
@@ -245,6 +297,15 @@ class Keep:
         self._free()
         for each in (self._shrink, self._mean, self._enlarge, self._detail, self._keep):
             each.release()
+
+
+def _has_bands(correction: Correction) -> bool:
+    return correction.ceiling > 0.0 or any(abs(gain - 1.0) > _LEAST for gain in correction.gains)
+
+
+def noise_seed(number: int, begun: float) -> int:
+    """Return the seed of the noise of a correction's part: another one for each."""
+    return (number * 256 + round(255.0 * begun)) & 0xFFFFFFFF
 
 
 def _affine(correction: Correction) -> tuple[Matrix, tuple[float, float, float]]:

@@ -17,6 +17,7 @@ from vjengine.compose.passes import Target, unbind
 from vjengine.compose.readback import Readback
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.core.control import ControlState
+from vjengine.core.correction import NO_CORRECTION
 
 LEAST_MIX = 0.5
 """``feedback.mix`` from which the trail is looked after: below, sources of half its light cover it."""
@@ -28,6 +29,8 @@ LOOK_INTERVAL = 0.125
 """s between two looks."""
 DELAY = 2
 """Frames between a picture and the look at it; fixed, so that offline renders repeat exactly."""
+PARTS = 4
+"""A correction is carried out in about so many parts until the next look: all at once it would be seen as a pulse."""
 _SHARE_RATE = 1.0
 """How much the share of the feedback may change in a second."""
 
@@ -56,7 +59,9 @@ class Keeper:
         self._looked = False
         self._waited: int | None = None
         self._last_look: float | None = None
-        self._number = self._kept = self._restart = 0
+        self._kept = self._restart = 0
+        self._wanted = NO_CORRECTION
+        self._due = self._done = 1.0
 
     def resize(self, canvas: Canvas) -> None:
         """Follow ``canvas`` to another size."""
@@ -112,8 +117,9 @@ class Keeper:
         self._readback.flush()
         self._waited = self._last_look = None
         self._looked = False
-        before = self._watch.correction()
-        self._number, self._kept, self._restart = before.number, before.keep, before.restart
+        self._wanted = before = self._watch.correction()
+        self._due = self._done = 1.0
+        self._kept, self._restart = before.keep, before.restart
 
     def _hand_over(self) -> None:
         done = self._readback.finish()
@@ -131,10 +137,22 @@ class Keeper:
         if wanted.restart != self._restart:
             self._restart = wanted.restart
             canvas.last.framebuffer.clear()
-        if wanted.number != self._number:
-            self._number = wanted.number
-            if wanted.number and self._keep.draw(canvas.last, wanted, self._spare):
-                canvas.last, self._spare = self._spare, canvas.last
+        if wanted.number != self._wanted.number:
+            self._wanted = wanted
+            self._due = self._done = 0.0
+        self._carry_out(canvas, delta)
+
+    def _carry_out(self, canvas: Canvas, delta: float) -> None:
+        """Carry the next part of the correction out, if it is time for one."""
+        if self._done >= 1.0 or self._wanted.number == 0:
+            return
+        self._due = min(self._due + delta / LOOK_INTERVAL, 1.0)
+        # Half a frame early rather than late: the last part is due before the next correction comes.
+        if self._due + 0.5 * delta / LOOK_INTERVAL < self._done + 1.0 / PARTS:
+            return
+        begun, self._done = self._done, 1.0 if self._due > 0.9 else self._due
+        if self._keep.draw(canvas.last, self._wanted, self._spare, begun, self._done):
+            canvas.last, self._spare = self._spare, canvas.last
 
     def release(self) -> None:
         """Free everything."""
