@@ -40,6 +40,7 @@ from vjengine.engine.setup import (
 )
 from vjengine.engine.stage import Stage
 from vjengine.engine.stats import RunStats, write_json
+from vjengine.engine.trail import TrailKeeper
 from vjengine.engine.watch import watching
 from vjengine.generate.supervisor import GeneratorProcess
 from vjengine.outputs.osc_feed import OscFeed
@@ -177,7 +178,9 @@ class LiveEngine:
         self.generator.start()
 
     def _build_session(self, stack: contextlib.ExitStack) -> None:
-        compositor = build_compositor(self.stage.ctx, self.options.picture)
+        self.trail = TrailKeeper(self.events, self.show, live=True)
+        stack.callback(self.trail.stop)
+        compositor = build_compositor(self.stage.ctx, self.options.picture, watch=self.trail)
         compositor.scale = self.governor.scale
         stack.callback(compositor.release)
         self.session = Session(self.show, self.options.picture.look, self.generator, compositor, self.watch)
@@ -336,4 +339,5 @@ class LiveEngine:
                 **(self.watch.dropped if self.watch is not None else {}),
             },
             stabiliser=self.watch.summary() if self.watch is not None else None,
+            trail=self.trail.summary(),
         )

@@ -25,6 +25,7 @@ from vjengine.engine.options import SHOW_HOP, RenderOptions
 from vjengine.engine.session import InlineFrames, Session
 from vjengine.engine.setup import build_compositor, generator_spec, load_show, opening
 from vjengine.engine.stats import write_json
+from vjengine.engine.trail import TrailKeeper
 from vjengine.engine.watch import watching
 from vjengine.errors import UsageError
 from vjengine.generate.registry import create_generator
@@ -144,7 +145,8 @@ class OfflineEngine:
             ctx = offscreen_context()
             stack.callback(ctx.release)
             show = load_show(picture)
-            compositor = build_compositor(ctx, picture, hot_reload=False)
+            trail = TrailKeeper(self.events, show, live=False)
+            compositor = build_compositor(ctx, picture, hot_reload=False, watch=trail)
             stack.callback(compositor.release)
             spec = generator_spec(picture, show)
             watch = stack.enter_context(watching(spec, self.events, options.metrics, live=False))
@@ -173,6 +175,7 @@ class OfflineEngine:
                     "tempo": round(state.features.beat.tempo, 2),
                     "beats": state.beat_count,
                     "stabiliser": watch.summary() if watch is not None else None,
+                    "trail": trail.summary(),
                 },
             )
         return report

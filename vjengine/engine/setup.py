@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vjengine.compose.compositor import Compositor
 from vjengine.compose.context import offscreen_context
+from vjengine.compose.keep import TrailWatch
 from vjengine.config import load_looks, load_macros
 from vjengine.core.events import Event, PromptSubmitted, StatusChanged
 from vjengine.core.exchange import EventQueue
@@ -122,6 +123,8 @@ def _procedural(options: PictureOptions, show: Show, settings: dict[str, Option]
     return GeneratorSpec("procedural", options.frames_size(512 if by_cpu else 1024), options.seed, settings)
 
 
-def build_compositor(ctx: moderngl.Context, options: PictureOptions, *, hot_reload: bool = True) -> Compositor:
-    """Return a compositor drawing in ``ctx``."""
-    return Compositor(ctx, options.size, shader_dir(options), hot_reload=hot_reload)
+def build_compositor(
+    ctx: moderngl.Context, options: PictureOptions, *, hot_reload: bool = True, watch: TrailWatch | None = None
+) -> Compositor:
+    """Return a compositor drawing in ``ctx``, whose trail ``watch`` looks after."""
+    return Compositor(ctx, options.size, shader_dir(options), hot_reload=hot_reload, watch=watch)

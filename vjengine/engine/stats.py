@@ -48,9 +48,19 @@ class RunStats:
         self.frames += 1
         self.ended = now
 
-    def as_dict(self, *, generator: str, generator_fps: float, restarts: int, missed: int,
-                degradations: list[str], dropped: dict[str, int], detail: str = "",
-                stabiliser: dict[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
+    def as_dict(
+        self,
+        *,
+        generator: str,
+        generator_fps: float,
+        restarts: int,
+        missed: int,
+        degradations: list[str],
+        dropped: dict[str, int],
+        detail: str = "",
+        stabiliser: dict[str, Any] | None = None,
+        trail: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Return the figures in the shape that ``--stats`` promises."""
         age = self.generator_age.percentiles()
         return {
@@ -73,6 +83,7 @@ class RunStats:
             "degradations": degradations,
             "dropped": dropped,
             "stabiliser": stabiliser,
+            "trail": trail,
         }
 
 

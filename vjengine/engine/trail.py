@@ -1,0 +1,84 @@
+"""The stabiliser of the compositor's trail: the same judge, for a loop that is drawn and not dreamt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from vjengine.core.control import ControlState
+from vjengine.core.correction import Correction
+from vjengine.core.exchange import EventQueue
+from vjengine.core.frame import Pixels
+from vjengine.core.generation import GeneratorParams
+from vjengine.core.params import PARAMS
+from vjengine.core.reducer import generator_params
+from vjengine.core.show import Show
+from vjengine.engine.aside import Aside, InPlace, OnThread
+from vjengine.engine.keeper import Keeper, Make, make_stabiliser
+
+PAUSE = 1.0
+"""s without a look after which it is another trail: it was too weak to matter in between."""
+
+
+class TrailKeeper:
+    """Looks at the trail, live on a thread of its own, offline in place; the compositor's ``TrailWatch``.
+
+    Args:
+        events: where its words go.
+        show: tells what the performer wants of the picture.
+        live: on a thread of its own.
+        make: makes what judges the pictures.
+
+    Attributes:
+        keeper: what came of it.
+    """
+
+    def __init__(self, events: EventQueue, show: Show, *, live: bool, make: Make = make_stabiliser) -> None:
+        self.keeper = Keeper("trail", events, make=make)
+        self._show = show
+        self._number = 0
+        self._last = -math.inf
+        self._turned = 0.0
+        look = self._look
+        self._aside: Aside[tuple[Pixels, ControlState]] = OnThread(look, "trail") if live else InPlace(look)
+
+    def look(self, pixels: Pixels, control: ControlState) -> None:
+        """Take note of the trail ``pixels`` ``(H, W, 4)`` uint8, drawn for ``control``. Live this returns at once."""
+        self._aside.hand((pixels, control))
+
+    def correction(self) -> Correction:
+        """Return the correction in force."""
+        return self.keeper.correction.read()
+
+    def stop(self) -> None:
+        """Look at nothing more."""
+        self._aside.stop()
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures that ``--stats`` writes."""
+        return self.keeper.summary()
+
+    def _look(self, seen: tuple[Pixels, ControlState]) -> None:
+        pixels, control = seen
+        now = control.time.time
+        if not 0.0 <= now - self._last <= PAUSE:
+            self.keeper.begin(correct=True, time=now)
+        else:
+            self._turned += control.values["feedback.hue"] * (now - self._last)
+        self._last = now
+        self._number += 1
+        self.keeper.look(pixels, self._wanted(control), self._number)
+
+    def _wanted(self, control: ControlState) -> GeneratorParams:
+        """Return what the performer wants of the trail: what is wanted of its source, and what is done to the trail.
+
+        A trail that is cleared is a new scene; one whose hue is turned has other colours on purpose, all the time.
+        """
+        params = generator_params(control, self._number, self._show)
+        values = params.values
+        if self._turned:
+            hue = PARAMS["gen.hue"]
+            turned = hue.low + (values["gen.hue"] + self._turned - hue.low) % (hue.high - hue.low)
+            values = values.replaced({"gen.hue": turned})
+        return replace(params, values=values, reseed=params.reseed + control.clear)
