@@ -33,7 +33,7 @@ vec3 grains(float size, uint salt) {
     vec2 shift = hash_pixel(uvec2(salt, 77u), seed) * size;
     vec2 at = (floor(gl_FragCoord.xy) + shift) / size;
     ivec2 cell = ivec2(floor(at));
-    vec2 inside = smoothstep(0.0, 1.0, fract(at));
+    vec2 inside = fract(at);
     vec4 weight = vec4((1.0 - inside.x) * (1.0 - inside.y), inside.x * (1.0 - inside.y),
                        (1.0 - inside.x) * inside.y, inside.x * inside.y);
     vec3 sum = weight.x * white(cell, salt) + weight.y * white(cell + ivec2(1, 0), salt)

@@ -16,6 +16,7 @@ from vjengine.compose.passes import Target, unbind
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.core.correction import MAX_NOISE, NO_CORRECTION, Correction
 from vjengine.resources import resource_dir
+from vjengine.stabilise.apply import apply_exactly
 
 STRONG = {"feedback.mix": 1.0, "feedback.half_life": 8.0, "feedback.zoom": 0.0}
 WARM = (0.9, 0.1, 0.0, 0.02, 0.0, 0.95, 0.0, -0.01, 0.05, 0.0, 0.8, 0.03)
@@ -31,6 +32,17 @@ def decode(code):
 def encode(light):
     light = np.clip(light, 0.0, 1.0)
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def boxes(values, size):
+    """Means over ``size`` × ``size`` px."""
+    high, wide = values.shape[0] // size, values.shape[1] // size
+    return values[: high * size, : wide * size].reshape(high, size, wide, size).mean(axis=(1, 3))
+
+
+def exactly(code, correction, anchor=None):
+    """The yardstick: what the CPU makes of it."""
+    return apply_exactly(code.astype(np.float32), correction, np.random.default_rng(1), anchor)
 
 
 def picture(size, seed=1):
@@ -157,9 +169,8 @@ def test_the_anchor_picture_comes_back_by_its_share(bench):
     keeping.write(decode(first))
     keeping.keep.remember(keeping.source)
     assert np.abs(keeping(later, Correction(1, anchor=0.3)) - (0.7 * later + 0.3 * first)).max() <= 2 / 255
-    wanted = exactly(later, Correction(1, colour=WARM, gains=(0.8, 0.8, 0.8)))
-    both = keeping(later, Correction(1, colour=WARM, gains=(0.8, 0.8, 0.8), anchor=0.3))
-    assert np.abs(both - (0.7 * wanted + 0.3 * first)).max() <= 2 / 255
+    both = Correction(1, colour=WARM, gains=(0.8, 0.8, 0.8), anchor=0.3)
+    assert np.abs(keeping(later, both) - exactly(later, both, first)).max() <= 2 / 255
 
 
 @pytest.mark.parametrize("band", [0, 1, 2])
@@ -173,6 +184,10 @@ def test_noise_is_as_much_as_asked_for_in_the_colours_asked_for(bench, band):
     tint = np.array(BLUE_TINT).reshape(3, 3)
     assert np.abs(np.cov(flat.T) / 0.01 - tint @ tint.T).max() < 0.12
     assert abs(np.corrcoef(added[0].ravel(), added[1].ravel())[0, 1]) < 0.1, "another number, other noise"
+    there = exactly(grey, Correction(1, noise=tuple(amount), tint=BLUE_TINT)) - 0.5
+    for size in (1, 2, 4, 8):
+        ours, theirs = (np.std(boxes(each[..., 2], size)) for each in (added[0], there))
+        assert ours == pytest.approx(theirs, rel=0.2), "as much of it at every scale as on the CPU"
     grain = [np.corrcoef(added[0, :, :-d, 2].ravel(), added[0, :, d:, 2].ravel())[0, 1] for d in (1, 3, 8)]
     assert (np.array(grain) > 0.3).sum() == band, "each band has a size of its own"
 
@@ -456,36 +471,3 @@ def test_the_textures_of_the_trail_are_let_go(ctx, stage, control, frame):
     canvas, keeper = compositor._canvas, compositor._keeper
     assert len({id(t) for t in (canvas.picture, canvas.last, keeper._spare)}) == 3
     assert {t.size for t in (canvas.picture, canvas.last, keeper._spare)} == {canvas.internal}
-
-
-def exactly(code, correction):
-    """The definition in ``core/correction.py``, steps 1-3, without noise, in numpy."""
-    height, width = code.shape[:2]
-    colour = np.array(correction.colour).reshape(3, 4)
-    code = code @ colour[:, :3].T + colour[:, 3]
-
-    def blurred(values):
-        padded = np.pad(values, ((2, 2), (2, 2), (0, 0)), mode="edge")
-        rows = sum(w * padded[i : i + height] for i, w in enumerate((1, 4, 6, 4, 1))) / 16
-        return sum(w * rows[:, i : i + width] for i, w in enumerate((1, 4, 6, 4, 1))) / 16
-
-    def mean(values):
-        padded = np.pad(values, ((0, -values.shape[0] % 4), (0, -values.shape[1] % 4), (0, 0)), mode="edge")
-        return padded.reshape(padded.shape[0] // 4, 4, padded.shape[1] // 4, 4, 3).mean(axis=(1, 3))
-
-    def enlarged(cells, by):
-        def along(values, length):
-            at = np.clip((np.arange(length) + 0.5) / by - 0.5, 0, values.shape[0] - 1)
-            low = np.floor(at).astype(int)
-            part = (at - low).reshape(-1, 1, 1)
-            return values[low] * (1 - part) + values[np.minimum(low + 1, values.shape[0] - 1)] * part
-
-        return along(along(cells, height).swapaxes(0, 1), width).swapaxes(0, 1)
-
-    blur, quarter = blurred(code), mean(code)
-    large, larger = enlarged(quarter, 4), enlarged(mean(quarter), 16)
-    bands = code - blur, blur - large, large - larger
-    fine, middle, coarse = (gain * band for gain, band in zip(correction.gains, bands, strict=True))
-    if correction.ceiling:
-        fine = fine / np.sqrt(1 + (fine / correction.ceiling) ** 2)
-    return np.clip(fine + middle + coarse + larger, 0.0, 1.0)

@@ -242,6 +242,8 @@ class Keep:
 
     def _changes(self, wanted: Correction) -> bool:
         """Tell whether ``wanted`` would change a picture by as much as can be seen."""
+        if wanted.number == 0:
+            return False
         recoloured = any(abs(a - b) > _LEAST for a, b in zip(wanted.colour, UNCHANGED, strict=True))
         noise = any(amount > _LEAST for amount in wanted.noise)
         return recoloured or noise or _has_bands(wanted) or (self.anchored and wanted.anchor > _LEAST)
