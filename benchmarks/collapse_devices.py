@@ -28,6 +28,8 @@ class DiffusionLoop:
     the generator as if it had drawn it.
     """
 
+    anew = 0
+
     def __init__(self, start: str, seed: int = 1) -> None:
         from vjengine.generate.registry import create_generator
 
@@ -78,17 +80,24 @@ ZOOM_SIZE: Size = (192, 108)
 class ZoomLoop:
     """The compositor's trail at its longest, zooming into itself over a source that moves.
 
-    The programme is the picture; nobody can change it from outside.
+    The programme is the picture; nobody can change it from outside. With ``keep`` the trail is looked after as in
+    a render.
     """
 
-    def __init__(self, start: str, seed: int = 1) -> None:
+    def __init__(self, start: str, seed: int = 1, keep: bool = False) -> None:
         from vjengine.compose.compositor import Compositor
         from vjengine.compose.context import offscreen_context
+        from vjengine.core.exchange import EventQueue
+        from vjengine.engine.options import PictureOptions
+        from vjengine.engine.setup import load_show
+        from vjengine.engine.trail import TrailKeeper
 
         self._start = scene(start, ZOOM_SIZE, seed)
         self._source = self._start
         self._ctx = offscreen_context()
-        self._compositor = Compositor(self._ctx, ZOOM_SIZE, resource_dir("shaders"), hot_reload=False)
+        self._watch = TrailKeeper(EventQueue(), load_show(PictureOptions()), live=False) if keep else None
+        shaders = resource_dir("shaders")
+        self._compositor = Compositor(self._ctx, ZOOM_SIZE, shaders, hot_reload=False, watch=self._watch)
         self._compositor.flash_limit = False
         self._values = ParamValues.of(
             {
@@ -103,6 +112,11 @@ class ZoomLoop:
             }
         )
         self._clear = 0
+
+    @property
+    def anew(self) -> int:
+        """Counts fresh starts of the trail."""
+        return 0 if self._watch is None else self._watch.correction().restart
 
     def begin(self, again: int = 0) -> Picture:
         """Wipe the trail and turn the source over."""

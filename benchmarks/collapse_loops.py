@@ -26,6 +26,11 @@ Harm = Callable[[Picture, int], Picture]
 class Loop(Protocol):
     """A picture that is fed back."""
 
+    @property
+    def anew(self) -> int:
+        """Counts fresh starts that it made by itself."""
+        ...
+
     def begin(self, again: int = 0) -> Picture:
         """Return the start picture, turned over ``again`` times: another picture with the same statistics."""
         ...
@@ -128,6 +133,8 @@ class PixelLoop:
         size: (width, height).
     """
 
+    anew = 0
+
     def __init__(self, harm: Harm, start: str, size: Size = SIZE, seed: int = 1) -> None:
         self._harm = harm
         self._start = scene(start, size, seed)
@@ -158,8 +165,10 @@ DEVICE_LOOPS = ("codec", "diffusion", "zoom")
 LOOPS = (*HARMS, *DEVICE_LOOPS)
 """All loops by name: the harms, a real auto-encoder, real diffusion and the compositor's own zoom feedback."""
 NEEDS_TORCH = ("codec", "diffusion")
+CORRECTS_INSIDE = ("diffusion", "zoom")
+"""Loops of the engine: they make this project's corrections themselves, where the picture is."""
 INSIDE_ONLY = ("zoom",)
-"""Loops whose picture nobody outside can change: only their own corrections reach it."""
+"""Loops whose picture nobody outside can change."""
 
 
 def start_of(name: str) -> str:
@@ -168,8 +177,8 @@ def start_of(name: str) -> str:
     return "night" if name == "zoom" else SCENES[LOOPS.index(name) % len(SCENES)]
 
 
-def make_loop(name: str, start: str = "", seed: int = 1) -> Loop:
-    """Return loop ``name`` from scene ``start`` (empty: its usual one).
+def make_loop(name: str, start: str = "", seed: int = 1, keep: bool = False) -> Loop:
+    """Return loop ``name`` from scene ``start`` (empty: its usual one); with ``keep`` one that looks after itself can.
 
     Raises:
         KeyError: if there is no such loop.
@@ -187,5 +196,5 @@ def make_loop(name: str, start: str = "", seed: int = 1) -> Loop:
     if name == "diffusion":
         return collapse_devices.DiffusionLoop(start, seed)
     if name == "zoom":
-        return collapse_devices.ZoomLoop(start, seed)
+        return collapse_devices.ZoomLoop(start, seed, keep)
     raise KeyError(name)

@@ -7,11 +7,11 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from vjengine.stabilise.apply import Applier
 
 from benchmarks.collapse_scenes import Picture
 from vjengine.core.correction import NO_CORRECTION, Correction
 from vjengine.core.generation import GeneratorParams
+from vjengine.stabilise.apply import Applier
 from vjengine.stabilise.stabiliser import Stabiliser
 
 
@@ -92,9 +92,14 @@ class ChromaLock(_Matching):
 
 
 class Ours:
-    """The stabiliser of this project, with its default strengths."""
+    """The stabiliser of this project, with its default strengths.
 
-    def __init__(self) -> None:
+    Args:
+        inside: True where the loop makes the corrections: pictures are only looked at.
+    """
+
+    def __init__(self, inside: bool = False) -> None:
+        self._inside = inside
         self._stabiliser = Stabiliser()
         self._applier = Applier()
         self.correction = NO_CORRECTION
@@ -108,7 +113,7 @@ class Ours:
         self.correction = verdict.correction
         self.anew = verdict.correction.restart
         self.levels = max(self.levels, verdict.level)
-        return self._applier.apply(picture, verdict.correction)
+        return picture if self._inside else self._applier.apply(picture, verdict.correction)
 
 
 REMEDIES: Mapping[str, Callable[[], Remedy]] = {

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.collapse_loops import FPS, make_loop
+from benchmarks.collapse_loops import CORRECTS_INSIDE, FPS, INSIDE_ONLY, make_loop
 from benchmarks.collapse_measures import HOLD, Distance, distance, look, movement, pooled, slope
-from benchmarks.collapse_remedies import REMEDIES
+from benchmarks.collapse_remedies import OURS, REMEDIES, Nothing, Ours, Remedy
 from benchmarks.collapse_scenes import Picture
 from vjengine.core.generation import GeneratorParams
 
@@ -111,10 +111,17 @@ def shown(picture: Picture) -> npt.NDArray[np.uint8]:
     return rounded
 
 
+def remedy_for(job: Job) -> Remedy:
+    """Return the remedy of ``job``, fit for its loop."""
+    if job.remedy != OURS or job.loop not in CORRECTS_INSIDE:
+        return REMEDIES[job.remedy]()
+    return Nothing() if job.loop in INSIDE_ONLY else Ours(inside=True)
+
+
 def run(job: Job, tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)) -> Outcome:
     """Run ``job`` and measure it; ``tell`` hears of progress."""
     cv2.setNumThreads(1)
-    loop, remedy, outcome = make_loop(job.loop, job.scene, job.seed), REMEDIES[job.remedy](), Outcome(job)
+    loop, remedy, outcome = make_loop(job.loop, job.scene, job.seed, job.remedy == OURS), remedy_for(job), Outcome(job)
     label = f"{job.loop}, {job.remedy}"
     try:
         fed = picture = loop.begin()
@@ -124,9 +131,10 @@ def run(job: Job, tell: Callable[[str], None] = lambda text: print(text, file=sy
             params = GeneratorParams(sequence=step, time=step / FPS, correction=remedy.correction)
             last, picture = picture, loop.step(fed, params)
             fed = remedy.feed(picture, params)
-            if remedy.anew != outcome.anew:
-                outcome.anew = remedy.anew
-                fed = loop.begin(outcome.anew)
+            if remedy.anew + loop.anew != outcome.anew:
+                outcome.anew = remedy.anew + loop.anew
+                if job.loop not in CORRECTS_INSIDE:
+                    fed = loop.begin(outcome.anew)
             if step <= FIRST:
                 first.append(look(picture))
                 outcome.start = shown(picture)
