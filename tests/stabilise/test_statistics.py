@@ -79,7 +79,7 @@ def test_clipped_counts_channel_values_at_both_ends() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    colour=st.tuples(*[st.integers(40, 200)] * 3),
+    colour=st.tuples(*[st.integers(90, 200)] * 3),
     cast=st.tuples(*[st.integers(-40, 40)] * 3),
 )
 def test_a_cast_is_as_far_as_the_colours_are(colour: tuple[int, int, int], cast: tuple[int, int, int]) -> None:

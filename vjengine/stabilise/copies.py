@@ -14,7 +14,7 @@ from vjengine.stabilise.scratch import Scratch
 Bytes = npt.NDArray[np.uint8]
 
 SMALL = (256, 144)
-"""Width and height that colours are looked at in."""
+"""Width and height that colours are looked at in, every second px each way of it."""
 _UNKNOWN = 0.5
 """What stands for a value that is no number."""
 _scratch = Scratch()
@@ -28,7 +28,7 @@ class Copies:
         full: ``(H, W, 3 or 4)`` uint8.
         quarter: ``(⌈H/4⌉, ⌈W/4⌉, 3)`` uint8, means over 4 × 4 px, the last px repeated.
         sixteenth: ``(⌈H/16⌉, ⌈W/16⌉, 3)`` uint8, means over 4 × 4 px of the quarter.
-        small: ``(144, 256, 3)`` uint8; the sides need not keep their ratio.
+        small: ``(72, 128, 3)`` uint8, every second px each way of a copy of 256 × 144 px, whatever the sides' ratio.
     """
 
     full: Bytes
@@ -74,7 +74,15 @@ def make_copies(pixels: npt.NDArray[Any]) -> Copies:
     while source.shape[1] >= 2 * SMALL[0] and source.shape[0] >= 2 * SMALL[1]:
         source = quarter if level == 0 else _halved(source, 2, f"smaller {level}")
         level += 1
-    small = cv2.resize(source, SMALL, interpolation=cv2.INTER_LINEAR)
+    across, down = source.shape[1] / SMALL[0], source.shape[0] / SMALL[1]
+    # Only the px that are looked at, where they would lie in the copy.
+    small: Bytes = cv2.warpAffine(
+        source,
+        np.array(((2 * across, 0, across / 2 - 0.5), (0, 2 * down, down / 2 - 0.5))),
+        (SMALL[0] // 2, SMALL[1] // 2),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     sixteenth = _halved(_halved(quarter, 4, "eighth"), 2, "sixteenth")
     return Copies(full, _rgb(quarter), _rgb(sixteenth), _rgb(small))
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vjengine.stabilise.copies import SMALL, Bytes, Copies, make_copies
+from vjengine.stabilise.copies import Bytes, Copies, make_copies
 
-_GRID = (128, 72)
-"""Flow is looked for in a grey copy of this size: a fifth of the work of twice the size, and as true in the median."""
+_PX = 2.0
+"""px of a 256 × 144 copy that one of the small copy stands for: flow found there is as true in the median."""
 _STILL = 0.05
 """Mean difference, 8-bit values, below which nothing moves."""
 _SEEN = 0.5
@@ -62,7 +62,7 @@ class Movement:
             self.reset()
             self._size = copies.full.shape[:2]
         small = copies.small
-        grey: Bytes = cv2.cvtColor(cv2.resize(small, _GRID, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grey: Bytes = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
         moved = Moved()
         if self._last is not None and self._grey is not None:
             difference = _apart(small, self._last)
@@ -78,7 +78,7 @@ class Movement:
     def _motion(self, last: Bytes, grey: Bytes) -> float:
         flow = self._flow.calc(last, grey, None)
         length = cv2.magnitude(flow[..., 0], flow[..., 1])
-        found = float(np.median(length)) * SMALL[0] / _GRID[0]
+        found = float(np.median(length)) * _PX
         return found if np.isfinite(found) else 0.0
 
     def _flicker(self, small: Bytes, difference: float) -> float:

@@ -14,7 +14,7 @@ from vjengine.stabilise.colours import Floats
 from vjengine.stabilise.copies import Bytes, Copies
 from vjengine.stabilise.scratch import Scratch
 
-ROWS = 24
+ROWS = 18
 """Detail is looked at in so many rows of the picture, spread evenly: enough for a variance, and a tenth of the work."""
 _ACROSS = np.array((1, 4, 6, 4, 1), np.float32) / 256
 """Binomial, after a column of the same that was not divided yet."""
