@@ -68,7 +68,8 @@ def match_histograms(picture: Bytes, anchor: Bytes) -> Bytes:
         share = np.interp(np.cumsum(counts) / lab[..., k].size, np.cumsum(theirs) / wanted[..., k].size, values)
         lab[..., k] = share[place].reshape(lab.shape[:2])
     rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
-    return (rgb.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    matched: Bytes = (rgb.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return matched
 
 
 def main() -> int:

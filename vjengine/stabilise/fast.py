@@ -67,7 +67,8 @@ class FastApplier:
         dither = _array("dither", (ROWS, width, 3), np.int16)
         np.add(_dither(width, self._seed), _TURN * fix.number % _UNIT, out=dither)
         dither &= _UNIT - 1
-        out: Bytes = np.empty((height, width, 3), np.uint8)
+        size = (height, width, 3)
+        out: Bytes = np.empty(size, np.uint8) if channels == 3 else _array("out", size, np.uint8)
         for top in range(0, height, ROWS):
             end = min(top + ROWS, height)
             size = (end - top, width, 3)
