@@ -56,6 +56,7 @@ class Keeper:
         self._readback: Readback[ControlState] = Readback(ctx, self._keep.copy.size, 1)
         self.share = 1.0
         self._strong = False
+        self._wiping = False
         self._looked = False
         self._waited: int | None = None
         self._last_look: float | None = None
@@ -119,6 +120,7 @@ class Keeper:
         self._looked = False
         self._wanted = before = self._watch.correction()
         self._due = self._done = 1.0
+        self._wiping = False
         self._kept, self._restart = before.keep, before.restart
 
     def _hand_over(self) -> None:
@@ -130,13 +132,15 @@ class Keeper:
 
     def _correct(self, canvas: Canvas, delta: float) -> None:
         wanted = self._watch.correction()
-        self._glide(wanted.feedback, delta)
+        if wanted.restart != self._restart:
+            self._restart = wanted.restart
+            self._wiping = True
+        # Forgotten without a jump: a trail of which nothing is seen for one frame is not fed back any more.
+        self._glide(0.0 if self._wiping else wanted.feedback, delta)
+        self._wiping = self._wiping and self.share > 0.0
         if wanted.keep != self._kept:
             self._kept = wanted.keep
             self._keep.remember(canvas.last)
-        if wanted.restart != self._restart:
-            self._restart = wanted.restart
-            canvas.last.framebuffer.clear()
         if wanted.number != self._wanted.number:
             self._wanted = wanted
             self._due = self._done = 0.0
