@@ -83,8 +83,8 @@ def expected(x: Image, given: Correction, anchor: Image) -> Image:
 class Bench:
     """A keep of one size with its dials."""
 
-    def __init__(self, size: tuple[int, int], seed: int = 1) -> None:
-        self.dials = torch.zeros(KEEP_DIALS)
+    def __init__(self, size: tuple[int, int], seed: int = 1, device: str = "cpu") -> None:
+        self.dials = torch.zeros(KEEP_DIALS, device=device)
         self.keep = Keep(*size, 4, self.dials, seed)
 
     def set(self, given: Correction) -> None:
@@ -94,8 +94,8 @@ class Bench:
         self.set(given)
         found = torch.empty_like(self.keep.anchor)
         with torch.inference_mode():
-            self.keep.correct(tensor(x), found)
-        shown: Image = found[0].permute(1, 2, 0).double().numpy()
+            self.keep.correct(tensor(x).to(found.device), found)
+        shown: Image = found[0].permute(1, 2, 0).double().cpu().numpy()
         return shown
 
     def noise(self, given: Correction) -> Image:
@@ -156,10 +156,13 @@ def test_noise_has_the_variance_the_colours_and_the_size_asked_for(band: int, si
     assert np.sqrt(np.trace(covariance) / trace) == pytest.approx(1.0, abs=0.15 if band == 2 else 0.05)
     assert np.abs(covariance / np.trace(covariance) - tint @ tint.T / trace).max() < (0.08 if band == 2 else 0.03)
     # Neighbours are strangers in fine noise, alike within a cell, strangers beyond two.
-    for distance, alike in ((1, (0.0, 0.6, 0.9)[band]), ((2, 8, 32)[band], 0.0)):
+    for distance, alike in ((1, (0.0, 0.5, 0.8)[band]), ((2, 6, 16)[band], 0.0)):
         a, b = drawn[:, :, :-distance].ravel(), drawn[:, :, distance:].ravel()
         near = np.corrcoef(a, b)[0, 1]
         assert near > alike if alike else abs(near) < 0.15
+    shares = [float(np.mean([part.var() for part in parts])) for parts in zip(*map(bands, drawn), strict=True)]
+    assert int(np.argmax(shares)) == (0, 2, 2)[band]
+    assert shares[3] < 0.25 * float(drawn.var()), "the colours of the whole do not wander"
 
 
 def test_noise_is_another_one_for_each_number_and_favours_no_place() -> None:
@@ -367,6 +370,19 @@ def test_nothing_moves_in_memory_and_the_film_is_the_same_again(tiny_parts: Turb
         films.append(shown)
     assert films[0] == films[1]
     assert len(set(films[0])) == 9
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("what", EACH)
+def test_a_card_does_what_a_correction_says(what: str) -> None:
+    x, anchor = picture((61, 47)), picture((61, 47), 2)
+    bench, given = Bench((61, 47), device="cuda"), Correction(number=3, **EACH[what])
+    bench.keep.take(tensor(anchor))
+    # Far within what shortened floats would lose.
+    np.testing.assert_allclose(bench.correct(x, given), expected(x, given, anchor), atol=1e-5)
+    noise = Correction(number=3, noise=(0.05, 0.05, 0.05), tint=TINT)
+    np.testing.assert_allclose(bench.noise(noise), Bench((61, 47)).noise(noise), atol=1e-5)
 
 
 @pytest.mark.gpu

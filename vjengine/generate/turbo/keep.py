@@ -20,8 +20,9 @@ from torch.nn import functional
 from vjengine.core.correction import GAIN_RANGE, MAX_NOISE, NO_CORRECTION, Correction
 from vjengine.generate.turbo.noise import draw_field
 
-_CELLS = (1, 4, 16)
-"""px a side of the noise of the bands fine, middle, coarse."""
+_CELLS = (1, 3, 8)
+"""px a side of the noise of the bands fine, middle, coarse: where most of each goes into its own band. Of cells as
+large as the band's own, half would end up in the next and in the rest, and the colours of the picture would wander."""
 _PARTS = [1, 12, 1, 1, 1, 1, 1, 27, 1, 1, 2]
 KEEP_DIALS = sum(_PARTS)
 """Numbers of one correction on the device."""
@@ -92,11 +93,12 @@ class Keep:
             return np.zeros(KEEP_DIALS, np.float32)
         fine, middle, coarse = (min(max(gain, GAIN_RANGE[0]), GAIN_RANGE[1]) for gain in given.gains)
         bend = fine / max(given.ceiling, _LEAST_CEILING) if given.ceiling > 0.0 else 0.0
-        digest = hashlib.blake2b(repr((self._seed, given.number)).encode(), digest_size=17).digest()
+        digest = hashlib.blake2b(repr((self._seed, given.number)).encode(), digest_size=9).digest()
         factor = 1 + int.from_bytes(digest[:8], "little") % (self._rows - 1)
-        offset = int.from_bytes(digest[8:16], "little") % self._rows
+        # Drawn as well, it would come again with the same factor too soon; so, not within as many numbers as rows.
+        offset = given.number * max(1, int(0.618 * self._rows)) % self._rows
         # Signs too, so that in the mean over many corrections no place gets more than another.
-        signs = [1.0 if digest[16] >> band & 1 else -1.0 for band in range(3)]
+        signs = [1.0 if digest[8] >> band & 1 else -1.0 for band in range(3)]
         tint = np.array(given.tint).reshape(3, 3).T
         amounts = np.clip(given.noise, 0.0, MAX_NOISE) * np.array(self._amplitudes) * signs
         return np.concatenate(
@@ -140,11 +142,14 @@ class Keep:
         sixteenth = _means(quarter)
         white = self._white()
         bent = torch.rsqrt(torch.addcmul(self._one, fine * fine, self._bend))
-        # The four bands, sorted by what is at hand. Enlarging is linear, so the cells get their noise before it.
-        found = self._enlarged(self._noised(quarter * self._quarter, white[1], 1), 4)
-        found = found + self._enlarged(self._noised(sixteenth * self._sixteenth, white[2], 2), 16)
+        # The four bands, sorted by what is at hand.
+        found = self._enlarged(quarter * self._quarter, 4) + self._enlarged(sixteenth * self._sixteenth, 16)
         found.addcmul_(y, self._middle).addcmul_(fine, torch.addcmul(-self._middle, bent, self._fine))
-        found = torch.lerp(self._noised(found, white[0], 0), self.anchor, self._share).clamp_(0.0, 1.0)
+        for band in (1, 2):
+            cells = white[band]
+            tinted = self._noised(cells[:, :1] * self._tints[band, 0], cells, band, (1, 2))
+            found.add_(self._enlarged(tinted, _CELLS[band]))
+        found = torch.lerp(self._noised(found, white[0], 0, (0, 1, 2)), self.anchor, self._share).clamp_(0.0, 1.0)
         torch.where(self._active > 0.0, found, picture, out=out)
 
     def steer(self, latents: torch.Tensor) -> torch.Tensor:
@@ -172,9 +177,9 @@ class Keep:
             drawn.append(one.view(1, 3, high, wide))
         return drawn
 
-    def _noised(self, fresh: torch.Tensor, white: torch.Tensor, band: int) -> torch.Tensor:
-        """Add a band's noise to ``fresh``, in place."""
-        for channel in range(3):
+    def _noised(self, fresh: torch.Tensor, white: torch.Tensor, band: int, channels: tuple[int, ...]) -> torch.Tensor:
+        """Add a band's noise of these channels, tinted, to ``fresh``, in place."""
+        for channel in channels:
             fresh.addcmul_(white[:, channel : channel + 1], self._tints[band, channel])
         return fresh
 
