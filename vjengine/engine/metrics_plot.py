@@ -17,6 +17,16 @@ from vjengine.stabilise.verdict import ALARMS
 _GROUND, _PANEL, _TEXT, _DIM, _FAINT = "#0d0f14", "#141821", "#d5dae3", "#8b94a6", "#3a4252"
 _GOAL, _SCENE, _STEPS = "#62d2a2", "#8b94a6", "#f2b84b"
 _FIRST, _SECOND = "#5b8def", "#e0894f"
+_RANGES = {
+    "w1": (0.0, 7.0),
+    "exposure": (-10.0, 10.0),
+    "clipped": (-1.0, 6.0),
+    "chroma": (0.0, 1.5),
+    "entropy": (0.0, 5.5),
+    "motion": (0.0, 0.5),
+    "difference": (0.0, 5.0),
+}
+"""Least range of an axis, so that what is harmless looks so; one that begins at 0 never goes below."""
 _STEPS_OF_TIME = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """s between two times on the axis."""
 _ALARM = {
@@ -251,8 +261,9 @@ def _goals(axis: Any, line: Line, run: Run) -> list[Any]:
         room = 0.15 * (max(*bounds, high) - min(*bounds, low)) if len(bounds) > 1 else 0.15 * max(abs(bounds[0]), 1e-6)
         axis.set_ylim(min(low, min(bounds) - room), max(high, max(bounds) + room))
         drawn[0].set_label(words)
-    if line.column in ("w1", "chroma", "motion", "difference", "entropy"):
-        axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]) if line.column == "motion" else 0.0)
+    low, high = axis.get_ylim()
+    least, most = _RANGES.get(line.column, (low, high))
+    axis.set_ylim(min(low, least) if least else 0.0, max(high, most))
     if np.isnan(run.curves.column(line.column)[2]).all():
         axis.text(0.5, 0.5, "no frame with an anchor", color=_DIM, ha="center", va="center", fontsize=9,
                   transform=axis.transAxes)  # fmt: skip
