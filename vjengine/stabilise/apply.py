@@ -125,7 +125,7 @@ class Applier:
     """
 
     def __init__(self, seed: int = 1) -> None:
-        self._seed = seed
+        self._seed = seed & 0xFFFF_FFFF
         self._kept = 0
         self._anchor: Bytes | None = None
         self._fast = FastApplier(seed)
@@ -148,16 +148,11 @@ class Applier:
         anchor = self._anchor if fix.anchor > 0.0 else None
         if anchor is not None and anchor.shape[:2] != (height, width):
             anchor = cv2.resize(anchor, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, 3)
-        if pixels.dtype == np.uint8 and fix.ceiling <= 0.0:
+        if pixels.dtype == np.uint8:
             return self._fast.apply(np.ascontiguousarray(pixels), fix, anchor)
-        noise = np.random.Generator(np.random.Philox(key=(self._seed, fix.number)))
+        noise = np.random.Generator(np.random.Philox(key=(self._seed, fix.number & 0xFFFF_FFFF)))
         floats = _floats(pixels)
-        exact = apply_exactly(floats, fix, noise, None if anchor is None else _floats(anchor))
-        if pixels.dtype != np.uint8:
-            return exact
-        found = pixels.copy()
-        found[..., :3] = exact * np.float32(255) + noise.random(exact.shape, np.float32)
-        return found
+        return apply_exactly(floats, fix, noise, None if anchor is None else _floats(anchor))
 
 
 def _floats(pixels: npt.NDArray[Any]) -> Floats:

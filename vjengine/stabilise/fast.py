@@ -1,6 +1,6 @@
 """Corrections of 8-bit pictures in the time that a live frame has.
 
-All steps but the ceiling are linear, so they may change places: the colour matrix and the gain of single px are one
+All steps but the ceiling are linear, so they may change places: the colour matrix and the gains of single px are one
 product on the full picture; everything coarser is worked out in a quarter of the width and height, with the noise, and
 enlarged once. Sums are 16-bit integers of 1/64 code value, rounded by chance; blocks of rows stay in the cache.
 """
@@ -33,14 +33,14 @@ _array = Scratch().get
 
 
 class FastApplier:
-    """Applies checked corrections without a ceiling to uint8 pictures.
+    """Applies checked corrections to uint8 pictures.
 
     Args:
         seed: of the noise.
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        self._seed = seed & 0xFFFF_FFFF
         self._bank: Floats = np.zeros(0, np.float32)
 
     def apply(self, pixels: Bytes, fix: Correction, anchor: Bytes | None) -> Bytes:
@@ -53,7 +53,7 @@ class FastApplier:
         """
         height, width, channels = pixels.shape
         share = 0.0 if anchor is None else fix.anchor
-        chance = np.random.Generator(np.random.Philox(key=(self._seed, fix.number)))
+        chance = np.random.Generator(np.random.Philox(key=(self._seed, fix.number & 0xFFFF_FFFF)))
         rgb = pixels
         if channels == 4:
             rgb = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB, dst=_array("rgb", (height, width, 3), np.uint8))
@@ -61,7 +61,6 @@ class FastApplier:
         colour[:, 3] *= 255.0
         unit = np.float32(_UNIT * (1.0 - share))
         fine, middle, _ = fix.gains
-        own, blurred = unit * fine * colour, unit * (middle - fine) * colour
         field = self._field(rgb, colour, fix, chance)
         grain = self._grain(width, unit, fix, chance)
         dither = _array("dither", (ROWS, width, 3), np.int16)
@@ -72,16 +71,21 @@ class FastApplier:
         for top in range(0, height, ROWS):
             end = min(top + ROWS, height)
             size = (end - top, width, 3)
+            words: Words = _array("words", size, np.int16)
             source = _array("source", size, np.int16)
-            np.copyto(source, rgb[top:end])
-            words: Words = cv2.transform(source, own, dst=_array("words", size, np.int16)).reshape(size)
-            if middle != fine:
-                np.copyto(source, _blurred(rgb, top, end))
-                cv2.add(
-                    words,
-                    cv2.transform(source, blurred, dst=_array("blurred", size, np.int16)).reshape(size),
-                    dst=words,
-                )
+            if middle == fine and fix.ceiling <= 0.0:
+                np.copyto(source, rgb[top:end])
+                cv2.transform(source, unit * fine * colour, dst=words)
+            else:
+                blur = _blurred(rgb, top, end)
+                np.subtract(rgb[top:end], blur, out=source, dtype=np.int16)
+                single = _array("single", size, np.int16)
+                cv2.transform(source, unit * fine * colour[:, :3], dst=single)
+                if fix.ceiling > 0.0:
+                    _bend(single, 255.0 * float(unit) * fix.ceiling)
+                np.copyto(source, blur)
+                cv2.transform(source, unit * middle * colour, dst=words)
+                cv2.add(words, single, dst=words)
             if field is not None:
                 cv2.add(words, _enlarged(field, top, end, width, unit), dst=words)
             if anchor is not None and share > 0.0:
@@ -206,6 +210,15 @@ def _blurred(rgb: Bytes, top: int, end: int) -> Bytes:
     above, below = max(top - 2, 0), min(end + 2, len(rgb))
     blur: Bytes = cv2.GaussianBlur(rgb[above:below], (5, 5), 0, borderType=cv2.BORDER_REPLICATE)
     return blur.reshape(below - above, -1, 3)[top - above : end - above]
+
+
+def _bend(single: Words, ceiling: float) -> None:
+    """Bend the fine band down where it nears ``ceiling``, both in parts of a code value."""
+    values = np.multiply(single, np.float32(1.0 / max(ceiling, 1.0)), out=_array("bent", single.shape, np.float32))
+    values *= values
+    values += 1.0
+    np.sqrt(values, out=values)
+    np.divide(single, values, out=single, casting="unsafe")
 
 
 def _enlarged(field: Floats, top: int, end: int, width: int, unit: np.float32) -> Words:
