@@ -14,10 +14,10 @@ def scene(seed: int = 1, time: float = 0.0, tint: tuple[float, float, float] = (
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32) / HEIGHT
     picture = np.zeros((HEIGHT, WIDTH, 3), np.float32)
-    for _ in range(12):
+    for _ in range(7):
         angle, size, phase = rng.uniform(0, 6.28), rng.uniform(2, 40), rng.uniform(0, 6.28)
         wave = np.sin(size * (x * np.cos(angle) + y * np.sin(angle)) + phase + time * rng.uniform(-2, 2))
-        picture += wave[..., None] * rng.uniform(-0.16, 0.16, 3).astype(np.float32)
+        picture += wave[..., None] * rng.uniform(-0.2, 0.2, 3).astype(np.float32)
     code = np.clip((0.45 + picture) * np.array(tint, np.float32), 0.0, 1.0)
     return np.dstack((code * 255, np.full((HEIGHT, WIDTH), 255))).astype(np.uint8)
 

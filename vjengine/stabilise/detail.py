@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vjengine.core.correction import GAIN_RANGE, MAX_NOISE, Three
+from vjengine.core.correction import GAIN_RANGE, Three
 from vjengine.stabilise.colours import Floats
 
-_REACH = 2.5
+_REACH = np.array((2.5, 0.8, 0.8))
 """A steady error is answered by asking for up to so much more than the anchor has, log2."""
+_MOST_NOISE = np.array((0.08, 0.04, 0.03))
+"""Most noise a picture: large soft shapes that come and go every frame are flicker."""
 _LEARN = 0.03
 """Share of an error that is remembered a picture."""
 _CEILING = 3.0
@@ -46,7 +48,9 @@ class DetailKeeper:
         """Forget: another anchor."""
         self._aim[:] = 0.0
 
-    def step(self, now: Floats, anchor: Floats, laplacian: float, damp: float, give: float) -> Detail:
+    def step(
+        self, now: Floats, anchor: Floats, laplacian: float, damp: float, give: float, spread: float = 1.0
+    ) -> Detail:
         """Return what to do about a picture.
 
         Args:
@@ -55,6 +59,8 @@ class DetailKeeper:
             laplacian: log2 of the Laplacian variance over the anchor's.
             damp: share of what is too much taken away a picture, 0-1.
             give: share of what is lost given back a picture, 0-1.
+            spread: what the colours' spread is multiplied by in the same correction. A band that is short is kept
+                from shrinking with the rest: only what is larger than all bands does.
         """
         wanted = np.maximum(anchor.astype(np.float64), _FLOOR)
         error = np.log2(np.maximum(now.astype(np.float64), _FLOOR) / wanted)
@@ -66,14 +72,15 @@ class DetailKeeper:
         aimed = wanted * 2.0**self._aim
         over = error - self._aim
         gains = np.where(over > _QUIET, 2.0 ** (-0.5 * damp * (over - _QUIET)), 1.0)
+        gains = np.where(over < 0.0, gains / min(max(spread, GAIN_RANGE[0]), 1.0), gains)
         lost = np.clip(1.0 - 2.0 ** np.minimum(over + _QUIET, 0.0), 0.0, 1.0)
         noise = np.sqrt(give * lost * aimed)
         # A band the anchor does not have is not given to it either.
         noise[anchor < 2.0 * _FLOOR] = 0.0
         ceiling = _CEILING * float(np.sqrt(wanted[0] / 3.0)) if damp > 0.0 and over[0] > _TOO_MUCH else 0.0
         return Detail(
-            gains=_three(np.clip(gains, GAIN_RANGE[0], 1.0)),
-            noise=_three(np.clip(noise, 0.0, MAX_NOISE)),
+            gains=_three(np.clip(gains, *GAIN_RANGE)),
+            noise=_three(np.minimum(noise, _MOST_NOISE)),
             ceiling=ceiling,
         )
 

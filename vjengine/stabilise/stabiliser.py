@@ -169,16 +169,18 @@ class Stabiliser:
         level = self._guard.level
         ease = min(max((verdict.w1 - _LEAVE_ALONE) / (_FULL - _LEAVE_ALONE), 0.0), 1.0)
         share = amount * ease * min(1.0, shares.colour * (2.0 if level >= 1 else 1.0))
+        colour = self._colour(found, anchor, share)
         detail = self._detail.step(
             found.bands,
             anchor.bands,
             verdict.detail,
             amount * min(1.0, shares.detail * (1.5 if level >= 1 else 1.0)),
             amount * min(1.0, shares.noise * (_MORE_NOISE if level >= 2 else 1.0)),
+            self._colour_keeper.gain,
         )
         return replace(
             standing,
-            colour=self._colour(found, anchor, share),
+            colour=colour,
             gains=detail.gains,
             ceiling=detail.ceiling,
             noise=detail.noise,

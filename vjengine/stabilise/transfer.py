@@ -62,9 +62,14 @@ def from_oklab(lab: npt.ArrayLike) -> Doubles:
 
 
 class ColourKeeper:
-    """Holds mean and spread to the anchor's; remembers what a steady drift takes to be made good."""
+    """Holds mean and spread to the anchor's; remembers what a steady drift takes to be made good.
+
+    Attributes:
+        gain: what the last correction multiplied the spread by, all colours taken together.
+    """
 
     def __init__(self) -> None:
+        self.gain = 1.0
         self._mean = np.zeros(3)
         self._spread = np.zeros(3)
 
@@ -72,6 +77,7 @@ class ColourKeeper:
         """Forget: another anchor."""
         self._mean[:] = 0.0
         self._spread[:] = 0.0
+        self.gain = 1.0
 
     def step(self, sample: Floats, mean: Doubles, spread: Doubles, share: float) -> Colour:
         """Return the matrix that takes a picture part of the way to the mean and spread wanted.
@@ -82,6 +88,7 @@ class ColourKeeper:
             spread: ``(3,)`` OKLab standard deviation wanted.
             share: part of the way, 0-1.
         """
+        self.gain = 1.0
         if share <= 0.0 or len(sample) == 0:
             return UNCHANGED
         lab = to_oklab(sample)
@@ -90,6 +97,7 @@ class ColourKeeper:
         self._mean = np.clip(self._mean + _LEARN * share * (mean - here), -_REACH, _REACH)
         self._spread = np.clip(self._spread + _LEARN * share * far, -2.0 * _REACH, 2.0 * _REACH)
         aimed = np.maximum(spread, 1e-4) * np.exp(self._spread)
+        self.gain = float(np.average(spread_gain(now, aimed, share), weights=np.maximum(now, 1e-6) ** 2))
         return colour_towards(sample, mean + self._mean, aimed, share)
 
 
