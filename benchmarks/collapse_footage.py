@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import cv2
 import numpy as np
-from vjengine.stabilise.apply import Applier
 
 from benchmarks.collapse_loops import FPS, SIZE, warped
 from benchmarks.collapse_measures import ciede2000, lab
@@ -21,6 +21,7 @@ from benchmarks.contact_sheet import performance
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import FAMILIES, PALETTES, ParamValues
 from vjengine.generate.base import GeneratorSpec
+from vjengine.stabilise.apply import Applier
 from vjengine.stabilise.stabiliser import Stabiliser
 
 Clip = Iterator[tuple[Picture, GeneratorParams]]
@@ -34,9 +35,14 @@ def params(index: int, cue: int = 0, **rows: float) -> GeneratorParams:
     return GeneratorParams(sequence=index + 1, time=index / FPS, values=values, cue=cue)
 
 
+@cache
+def _still(name: str, seed: int) -> Picture:
+    return scene(name, SIZE, seed)
+
+
 def moving(name: str, index: int, seed: int = 1) -> Picture:
     """Return scene ``name`` after ``index`` steps of the loops' motion swinging to and fro, drawn in one go."""
-    still = scene(name, SIZE, seed)
+    still = _still(name, seed)
     width, height = SIZE
     turn, zoom = 12.0 * np.sin(0.02 * index), 1.25 + 0.2 * np.sin(0.03 * index)
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, zoom)

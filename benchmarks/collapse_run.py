@@ -158,6 +158,9 @@ def run(job: Job, tell: Callable[[str], None] = lambda text: print(text, file=sy
             if step % 3000 == 0:
                 tell(f"{label}: {step} of {job.steps}, W1 {found.w1:.1f}, R {found.detail:+.2f}, anew {outcome.anew}")
         outcome.end = shown(picture)
+        if outcome.found:
+            final = outcome.final
+            tell(f"{label}: done, W1 {final.w1:.2f}, R {final.detail:+.2f}, {', '.join(outcome.failures) or 'held'}")
     finally:
         loop.close()
     return outcome
