@@ -5,7 +5,8 @@ Whoever holds the pixels applies it: numpy, torch on the device, or GLSL. All of
     1. colour     rgb' = M·rgb + t on sRGB code values 0-1
     2. bands      picture = fine + middle + coarse + rest, each of the first three times its gain
     3. ceiling    fine' = fine / sqrt(1 + (fine / ceiling)²), where there is a ceiling
-    4. noise      for each band, noise of its size, the amount asked for times ``tint`` times white noise of variance 1
+    4. noise      for each band, the amount asked for times ``tint`` times white noise of variance 1, in cells of
+                  1, 3 and 8 px a side enlarged as below
     5. anchor     lerp towards the anchor picture that was kept last
 
 The bands: *blur* is the picture under the 5 × 5 binomial ``[1 4 6 4 1] / 16``, *quarter* its mean over 4 × 4 px (width
@@ -49,11 +50,14 @@ class Correction:
         tint: 3 × 3 matrix, row by row, that colours white noise (three independent channels of variance 1); the
             covariance ``tint·tintᵀ`` has trace 1.
         anchor: share of the anchor picture, 0-1.
-        latents: how far latent means and spreads go to the anchor's, 0-1; for generators that have latents.
+        latents: how far means and spreads of a new picture's latents go to the anchor's before it is decoded, 0-1; for
+            generators that have latents. It holds for every picture, not once a number.
         keep: counts the anchor pictures: when it moves, the last picture finished becomes the anchor picture, and its
             latents the anchor latents.
         strength: how much more is dreamt anew than asked for, 0-1, added to ``turbo.strength``.
         feedback: share of the feedback asked for that is left, 0-1.
+        travel: how much faster than asked for the seeds are travelled through, 0-1 seeds/s, added to
+            ``turbo.seed_travel``.
         reseed: counts new seeds, beside the performer's own.
         restart: counts fresh starts: when it moves, the picture is forgotten and drawn from nothing.
     """
@@ -69,6 +73,7 @@ class Correction:
     keep: int = 0
     strength: float = 0.0
     feedback: float = 1.0
+    travel: float = 0.0
     reseed: int = 0
     restart: int = 0
 

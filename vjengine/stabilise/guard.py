@@ -57,12 +57,16 @@ class Guard:
     """Watches verdicts; tells which alarms stand and how far the response goes.
 
     Attributes:
-        level: 0-:data:`TOP`, see :data:`RESPONSES`.
+        level: 0-``most``, see :data:`RESPONSES`.
         reseeds, restarts: how often a new seed and a fresh start were asked for.
+        stuck: True from the first freeze to the end of the scene: what froze once will freeze again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = TOP) -> None:
+        """Watch; the response goes no further than ``most``."""
+        self._most = most
         self.level = 0
+        self.stuck = False
         self.reseeds = 0
         self.restarts = 0
         self._on: dict[Alarm, bool] = dict.fromkeys(ALARMS, False)
@@ -77,6 +81,7 @@ class Guard:
 
     def forget(self) -> None:
         """There is nothing to compare with: no alarm stands. The response calms down as always."""
+        self.stuck = False
         for name in ALARMS:
             self._on[name] = False
             self._count[name] = 0
@@ -107,6 +112,7 @@ class Guard:
             first = self._since is None or self.level == 0
             self._since = PATIENCE if first or self._since is None else self._since - elapsed
             # A frozen loop is not corrected out of its fixed point: only something new moves it.
+            self.stuck = self.stuck or "freeze" in self.alarms
             if first:
                 self._raise_to(2 if "freeze" in self.alarms else 1)
             elif self._since <= 0.0:
@@ -121,8 +127,8 @@ class Guard:
             self._since = None
 
     def _raise_to(self, level: int) -> None:
-        again = self.level == TOP and level > TOP
-        old, self.level = self.level, min(level, TOP)
+        again = level > self._most
+        old, self.level = self.level, min(level, self._most)
         if old < 2 <= self.level:
             self.reseeds += 1
         if self.level == TOP and (old < TOP or again):

@@ -30,6 +30,11 @@ _MOVES = 0.5
 """8-bit values from one frame to the next above which a scene moves."""
 _COLOURLESS = 3.0
 """CIELAB chroma below which an anchor counts as grey: it cannot lose its colour."""
+_NEAR, _KEEP_EVERY = 3.0, 20.0
+"""Palette distance below which a picture may be the one to come back to, and s between two of them."""
+_TRAVEL = 0.4
+"""seeds/s: a loop that found its fixed point is carried past it."""
+_MORE_LATENTS = 4.0
 _MORE_DREAM, _LESS_FEEDBACK, _MORE_NOISE = 0.15, 0.4, 1.6
 
 
@@ -61,18 +66,21 @@ class Stabiliser:
 
     Args:
         correct: False only watches: no correction is worked out and no response made.
+        most: level that the response goes up to, see :data:`~.guard.RESPONSES`.
     """
 
-    def __init__(self, *, correct: bool = True) -> None:
+    def __init__(self, *, correct: bool = True, most: int = TOP) -> None:
         self._correct = correct
         self._movement = Movement()
         self._anchor = Anchor()
         self._colour_keeper = ColourKeeper()
         self._detail = DetailKeeper()
-        self._guard = Guard()
+        self._guard = Guard(most)
         self._size: tuple[int, ...] = ()
         self._taken = 0
         self._restarts = 0
+        self._keeps = 0
+        self._kept_at = 0.0
         self._young = 0
         self._colours: tuple[Statistics, npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
@@ -95,6 +103,8 @@ class Stabiliser:
         self._anchor.step(found, moved, intent, params.time, shares.glide)
         if self._anchor.taken != self._taken:
             self._taken = self._anchor.taken
+            self._keeps += 1
+            self._kept_at = params.time
             self._colour_keeper.reset()
             self._detail.reset()
             self._young = 0
@@ -104,8 +114,13 @@ class Stabiliser:
         if not verdict.anchored:
             self._guard.forget()
         self._guard.step(verdict, params.time, moving=self._anchor.difference > _MOVES)
-        if not self._correct or shares.amount <= 0.0:
+        if not self._correct:
             return replace(verdict, alarms=self._guard.alarms)
+        if shares.amount <= 0.0:
+            # Counters stay: a seed taken back would be another picture.
+            counters = Correction(keep=self._keeps, reseed=self._guard.reseeds, restart=self._guard.restarts)
+            return replace(verdict, alarms=self._guard.alarms, correction=counters)
+        self._refresh(verdict)
         verdict = replace(
             verdict,
             alarms=self._guard.alarms,
@@ -143,6 +158,17 @@ class Stabiliser:
             anchored=True,
         )
 
+    def _refresh(self, verdict: Verdict) -> None:
+        """Now and then, have a picture that is well kept as the one to come back to: it fits what is seen better.
+
+        A worker that was started anew has none at all. What is well is judged by the scene's first frames as ever.
+        """
+        well = verdict.anchored and not verdict.alarms and self._guard.level == 0
+        near = verdict.w1 < _NEAR and abs(verdict.detail) < 0.7 and abs(verdict.clipped) < 0.03
+        if well and near and not 0.0 <= verdict.time - self._kept_at < _KEEP_EVERY:
+            self._keeps += 1
+            self._kept_at = verdict.time
+
     def _words(self) -> str:
         level = self._guard.level
         return f"{', '.join(self._guard.alarms) or 'settling'}: {RESPONSES[level]}" if level else ""
@@ -152,7 +178,8 @@ class Stabiliser:
         level = self._guard.level
         return Correction(
             number=number,
-            keep=self._taken,
+            keep=self._keeps,
+            travel=_TRAVEL if self._guard.stuck else 0.0,
             strength=_MORE_DREAM * min(max(level - 1, 0), 2),
             feedback=_LESS_FEEDBACK if level >= 3 else 1.0,
             reseed=self._guard.reseeds,
@@ -186,7 +213,9 @@ class Stabiliser:
             noise=detail.noise,
             tint=_flat(anchor.tint),
             anchor=amount * shares.anchor if level >= TOP - 1 else 0.0,
-            latents=amount * shares.latents * max(ease, _share_of(detail)),
+            latents=amount
+            * min(1.0, shares.latents * (_MORE_LATENTS if level >= 1 else 1.0))
+            * max(ease, _share_of(detail)),
         )
 
     def _colour(self, found: Statistics, anchor: Statistics, share: float) -> Colour:

@@ -136,7 +136,7 @@ def test_it_does_what_a_correction_says(what: str, size: tuple[int, int]) -> Non
 
 def test_a_correction_without_a_number_leaves_every_bit_of_picture_and_latents() -> None:
     bench = Bench((61, 47))
-    bench.set(Correction(number=0, colour=WARM, gains=(0.7, 0.7, 0.7), noise=(0.1, 0.1, 0.1), anchor=0.5, latents=1.0))
+    bench.set(Correction(number=0, colour=WARM, gains=(0.7, 0.7, 0.7), noise=(0.1, 0.1, 0.1), anchor=0.5))
     x, latents = tensor(picture((61, 47))), torch.randn(1, 4, 6, 8)
     found = torch.empty_like(x)
     bench.keep.correct(x, found)
@@ -198,8 +198,8 @@ def test_latents_go_to_the_statistics_that_were_kept() -> None:
     bench = Bench((64, 64))
     anchor = torch.randn(1, 4, 8, 8) * torch.tensor([1.0, 0.9, 1.1, 1.0]).view(1, 4, 1, 1) + 0.5
     assert torch.equal(bench.keep.steer(anchor), anchor)
-    bench.keep.take_latents()
-    bench.set(Correction(number=1, latents=1.0))
+    bench.keep.take_latents(anchor)
+    bench.set(Correction(latents=1.0))
     drifted = anchor.flip(3) * 1.2 - 0.8
     there = bench.keep.steer(drifted)
     torch.testing.assert_close(there.mean(dim=(2, 3)), anchor.mean(dim=(2, 3)), atol=1e-5, rtol=0)
@@ -210,8 +210,7 @@ def test_latents_go_to_the_statistics_that_were_kept() -> None:
     bench.set(Correction(number=3, latents=1.0))
     flat = torch.full((1, 4, 8, 8), -1.0) + 1e-5 * torch.randn(1, 4, 8, 8)
     assert float(bench.keep.steer(flat).std(dim=(2, 3)).max()) < 1e-4, "what is flat is not blown up"
-    bench.keep.steer(torch.full((1, 4, 8, 8), float("nan")))
-    bench.keep.take_latents()
+    bench.keep.take_latents(torch.full((1, 4, 8, 8), float("nan")))
     assert torch.isfinite(bench.keep.latents).all(), "nothing broken is kept"
 
 
@@ -272,7 +271,11 @@ def test_strength_feedback_and_seed_stay_in_force(tiny_parts: TurboParts) -> Non
     assert (given.strength, given.feedback, given.reseed) == pytest.approx((0.7, 0.1, 5))
     most = read_controls(GeneratorParams(values=values, correction=replace(standing, strength=1.0, feedback=4.0)))
     assert (most.strength, most.feedback) == pytest.approx((1.0, 0.2))
-    bad = replace(standing, strength=float("nan"), feedback=float("nan"))
+    assert given.seed_travel == PARAMS["turbo.seed_travel"].default
+    moving = read_controls(GeneratorParams(values=values, correction=replace(standing, travel=0.5)))
+    assert moving.seed_travel == given.seed_travel + 0.5
+    bad = replace(standing, strength=float("nan"), feedback=float("nan"), travel=float("nan"))
+    assert read_controls(GeneratorParams(values=values, correction=bad)).seed_travel == given.seed_travel
     assert read_controls(GeneratorParams(values=values, correction=bad)).strength == pytest.approx(0.3)
     assert read_controls(GeneratorParams(values=values, correction=bad)).feedback == pytest.approx(0.2)
 
@@ -339,8 +342,7 @@ def test_latents_are_steered_in_the_frame(tiny_parts: TurboParts) -> None:
         off.append(
             float((again.program.latents.mean(dim=(2, 3)) - made.program.kept.latents[1, :, :, 0, 0]).abs().mean())
         )
-    # The rest is what the dream itself makes of them.
-    assert off[0] > 1.2 * off[1] > off[2]
+    assert off[0] > 1.5 * off[1] > 3.0 * off[2], "whatever the dream made of them"
 
 
 def test_a_broken_picture_is_healed_before_it_is_corrected(tiny_parts: TurboParts) -> None:

@@ -95,7 +95,7 @@ def read_controls(params: GeneratorParams, *, wants_guidance: bool = False, lora
         x=speed * value("turbo.x"),
         y=speed * value("turbo.y"),
         noise=cast(NoiseKind, NOISES[int(value("turbo.noise"))]),
-        seed_travel=value("turbo.seed_travel"),
+        seed_travel=PARAMS["turbo.seed_travel"].clamp(value("turbo.seed_travel") + _share(correction.travel, 0.0)),
         seed=int(value("gen.seed")),
         reseed=params.reseed + correction.reseed,
         loras=tuple(value(f"turbo.lora{n}") if n <= LORAS else 1.0 for n in range(1, loras + 1)),

@@ -24,6 +24,7 @@ _CELLS = (1, 3, 8)
 """px a side of the noise of the bands fine, middle, coarse: where most of each goes into its own band. Of cells as
 large as the band's own, half would end up in the next and in the rest, and the colours of the picture would wander."""
 _PARTS = [1, 12, 1, 1, 1, 1, 1, 27, 1, 1, 2]
+_LATENTS = sum(_PARTS[:9])
 KEEP_DIALS = sum(_PARTS)
 """Numbers of one correction on the device."""
 
@@ -46,7 +47,6 @@ class Keep:
     Attributes:
         anchor: ``(1, 3, H, W)`` float32: the anchor picture.
         latents: ``(2, 1, channels, 1, 1)`` float32: spread and mean of each channel of the anchor's latents.
-        found: the same of the latents that were steered last, as they came.
     """
 
     def __init__(self, width: int, height: int, channels: int, dials: torch.Tensor, seed: int = 1) -> None:
@@ -54,7 +54,6 @@ class Keep:
         self._width, self._height, self._seed = width, height, seed
         self.anchor = torch.zeros(1, 3, height, width, device=device)
         self.latents = torch.zeros(2, 1, channels, 1, 1, device=device)
-        self.found = torch.zeros_like(self.latents)
         self._one = torch.ones(1, device=device)
         self._grids = [(-(-height // cell), -(-width // cell)) for cell in _CELLS]
         self._amplitudes = [1.0 / math.sqrt(_variance(height, cell) * _variance(width, cell)) for cell in _CELLS]
@@ -85,12 +84,15 @@ class Keep:
     def numbers(self, correction: Correction) -> npt.NDArray[np.float32]:
         """Return the dials of ``correction``: ``(KEEP_DIALS,)`` float32.
 
-        Number 0 leaves picture and latents as they are, and so does what is no number; the rest is brought into its
+        Number 0 leaves the picture as it is, and what is no number leaves all as it is; the rest is brought into its
         range.
         """
-        given = correction if correction.number != 0 and _finite(correction) else NO_CORRECTION
+        given = correction if _finite(correction) else NO_CORRECTION
+        latents = min(max(given.latents, 0.0), 1.0)
         if given.number == 0:
-            return np.zeros(KEEP_DIALS, np.float32)
+            nothing = np.zeros(KEEP_DIALS, np.float32)
+            nothing[_LATENTS] = latents
+            return nothing
         fine, middle, coarse = (min(max(gain, GAIN_RANGE[0]), GAIN_RANGE[1]) for gain in given.gains)
         bend = fine / max(given.ceiling, _LEAST_CEILING) if given.ceiling > 0.0 else 0.0
         digest = hashlib.blake2b(repr((self._seed, given.number)).encode(), digest_size=9).digest()
@@ -107,7 +109,7 @@ class Keep:
                 np.array(given.colour).reshape(3, 4).T.reshape(12),
                 (fine, middle, coarse - middle, 1.0 - coarse, bend * bend),
                 (amounts[:, None, None] * tint).reshape(27),
-                (min(max(given.anchor, 0.0), 1.0), min(max(given.latents, 0.0), 1.0)),
+                (min(max(given.anchor, 0.0), 1.0), latents),
                 (factor, offset),
             ),
             dtype=np.float32,
@@ -127,9 +129,10 @@ class Keep:
             self.latents.copy_(latents)
 
     @torch.inference_mode()
-    def take_latents(self) -> None:
-        """Make the statistics :attr:`found` the anchor's, but for those that are no numbers."""
-        self.latents.copy_(torch.where(torch.isfinite(self.found), self.found, self.latents))
+    def take_latents(self, latents: torch.Tensor) -> None:
+        """Make ``latents`` ``(1, C, any, any)`` the anchor's: their statistics, but for those that are no numbers."""
+        found = torch.stack(torch.std_mean(latents.to(self.latents.device), dim=(2, 3), correction=0, keepdim=True))
+        self.latents.copy_(torch.where(torch.isfinite(found), found, self.latents))
 
     def correct(self, picture: torch.Tensor, out: torch.Tensor) -> None:
         """Put ``picture`` ``(1, 3, H, W)`` float32 corrected, 0-1, into ``out``; bit for bit if the dials hold none."""
@@ -153,15 +156,13 @@ class Keep:
         torch.where(self._active > 0.0, found, picture, out=out)
 
     def steer(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return encoded ``latents`` ``(1, C, h, w)`` float32, mean and spread of each channel nearer to the anchor's.
+        """Return ``latents`` ``(1, C, h, w)`` float32, mean and spread of each channel nearer to the anchor's.
 
         Adaptive instance normalisation (Huang and Belongie, "Arbitrary style transfer in real-time", 2017), by a share.
-        What the encoder makes of a picture spreads otherwise than what the picture was decoded from, so the anchor's
-        are what was :attr:`found` in the frame after it. A whole gain stays within
-        :data:`~vjengine.core.correction.GAIN_RANGE`: flat latents are not blown up.
+        It is done to what is decoded: a model that makes much of its noise forgets what was done to its input. A whole
+        gain stays within :data:`~vjengine.core.correction.GAIN_RANGE`: flat latents are not blown up.
         """
-        torch.stack(torch.std_mean(latents, dim=(2, 3), correction=0, keepdim=True), out=self.found)
-        spread, mean = self.found
+        spread, mean = torch.std_mean(latents, dim=(2, 3), correction=0, keepdim=True)
         gain = (self.latents[0] / spread.clamp_min(_LEAST_SPREAD)).clamp_(*GAIN_RANGE)
         # As what is to be added, a share of 0 adds nothing at all.
         change = torch.addcmul(self.latents[1] - mean, latents - mean, gain - 1.0)

@@ -105,9 +105,9 @@ class TurboLoop:
         what was worked out on another one does not fit it.
         """
         correction, program = controls.correction, self._program
-        state, keep = self._heed(correction)
+        state = self._heed(correction)
         due = state.dreamt and correction.number not in (0, state.corrected)
-        if due and not state.anchored:
+        if not state.anchored:
             correction = replace(correction, anchor=0.0, latents=0.0)
         # A clock that was set back does not turn the picture back; a first frame has nothing behind it.
         elapsed = 0.0 if state.time is None else min(max(controls.time - state.time, 0.0), MAX_STEP)
@@ -122,39 +122,38 @@ class TurboLoop:
                 feedback=controls.feedback if state.dreamt else 0.0,
                 init=controls.init,
                 guidance=controls.guidance,
-                correction=correction if due else NO_CORRECTION,
+                correction=correction if due else Correction(latents=correction.latents),
             )
         )
         program.run(controls.steps, controls.guided)
-        if keep:
-            program.kept.take_latents()
         # Only now, when it has gone well: a frame that fails is tried again, on another program.
         corrected = correction.number or state.corrected
         self._state = replace(state, noise=noise, time=controls.time, dreamt=True, corrected=corrected)
 
-    def _heed(self, correction: Correction) -> tuple[LoopState, bool]:
+    def _heed(self, correction: Correction) -> LoopState:
         """Do what the correction's counters ask for.
 
         Counters that are seen for the first time ask for nothing, and neither does a correction that is none.
         A performer who turns the stabiliser off and on does not get a new picture for it: fresh starts only count up.
 
         Returns:
-            The state to go on from, and True if this frame's latents are the anchor's.
+            The state to go on from.
         """
         state, program = self._state, self._program
         if state.keeps is None:
-            return replace(state, keeps=correction.keep, restarts=correction.restart), False
+            return replace(state, keeps=correction.keep, restarts=correction.restart)
         if correction == NO_CORRECTION:
-            return state, False
+            return state
         if correction.restart > state.restarts:
             # There is no finished picture to keep now: an anchor asked for at the same time is the next one.
             program.restart()
-            return replace(state, dreamt=False, restarts=correction.restart), False
+            return replace(state, dreamt=False, restarts=correction.restart)
         state = replace(state, restarts=correction.restart)
         if correction.keep == state.keeps or not state.dreamt:
-            return state, False
+            return state
         program.kept.take(program.picture)
-        return replace(state, keeps=correction.keep, anchored=True), True
+        program.kept.take_latents(program.latents)
+        return replace(state, keeps=correction.keep, anchored=True)
 
     def _begin(self, program: FrameProgram, state: LoopState) -> None:
         self._program = program

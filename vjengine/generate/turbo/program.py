@@ -259,8 +259,7 @@ class FrameProgram:
         grid = self._latent_warp.grid(dials.motion)
         noise = mixed_noise(self._fields, self._latent_warp, dials.weights, dials.maps, dials.layers)
         kept = self._latent_warp.plain(self.latents, grid)
-        x = self.kept.steer(_own(networks.encode(moved.to(networks.dtype))))
-        x = torch.lerp(x, kept, dials.feedback)
+        x = torch.lerp(_own(networks.encode(moved.to(networks.dtype))), kept, dials.feedback)
         x = dials.rows[0, 1] * x + dials.rows[0, 2] * noise
         for step in range(steps):
             row = dials.rows[step]
@@ -271,6 +270,7 @@ class FrameProgram:
             height, width = noise.shape[2:]
             anew = noise.roll((height * (step + 1) // 3, width * (step + 2) // 5), dims=(2, 3))
             x = row[5] * x + row[6] * believed + row[7] * anew
+        x = self.kept.steer(x)
         x = torch.nan_to_num(x, nan=0.0, posinf=MAX_LATENT, neginf=-MAX_LATENT).clamp_(-MAX_LATENT, MAX_LATENT)
         decoded = networks.decode(x.to(networks.dtype)).to(torch.float32)
         self._finish(decoded, x, moved)
