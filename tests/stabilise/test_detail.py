@@ -38,7 +38,7 @@ def test_a_steady_loss_is_answered_with_more_and_in_bounds() -> None:
     half = ANCHOR * np.float32(0.5)
     noise = [keeper.step(half, ANCHOR, -1.0, 0.4, 0.3).noise[0] for _ in range(2000)]
     assert noise[100] > noise[0]
-    assert noise[-1] == noise[-100] < 5.0 * noise[0]
+    assert noise[-1] == noise[-100] < 8.0 * noise[0]
 
 
 def test_a_switched_off_keeper_learns_nothing() -> None:

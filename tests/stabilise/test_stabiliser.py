@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vjengine.core.correction import NO_CORRECTION, UNCHANGED
+from vjengine.core.correction import UNCHANGED
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import ParamValues
 from vjengine.stabilise.apply import Applier
@@ -113,7 +113,7 @@ def test_cuts_that_are_told_and_flashes_that_are_not_raise_no_alarm() -> None:
 def test_switched_off_it_watches_and_does_nothing() -> None:
     alone, _ = looped(BIASES["dark"], 120, amount=0.0)
     assert alone[-1].alarms
-    assert all(verdict.correction == NO_CORRECTION and verdict.level == 0 for verdict in alone)
+    assert all(verdict.correction.number == 0 and verdict.level == 0 for verdict in alone)
 
 
 def test_a_collapse_that_nothing_holds_is_answered_up_to_a_fresh_start() -> None:

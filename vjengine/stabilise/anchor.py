@@ -18,6 +18,8 @@ _SETTLE = 4
 """Frames of a scene that are not looked at: a loop that starts from noise is not yet itself."""
 _LONGEST = 120
 """Frames after which the anchor is taken from what was fit, however few."""
+_FOLLOWED = 5
+"""Frames that a gliding anchor is pooled over."""
 _OPEN_EVERY = 0.1
 """s between two frames taken into a gliding anchor."""
 
@@ -36,7 +38,7 @@ class Anchor:
         statistics: of the scene's first frames; None until there were enough of them.
         difference: mean difference between those frames, 8-bit values.
         taken: counts the anchors, so that others know when to forget.
-        gliding: True while an intended change of colour is being taken over.
+        gliding: True while an intended change of colour or detail is being taken over.
     """
 
     def __init__(self) -> None:
@@ -47,7 +49,8 @@ class Anchor:
         self._intent: Intent | None = None
         self._seen = 0
         self._first: list[tuple[Statistics, float]] = []
-        self._recent: deque[Statistics] = deque(maxlen=FRAMES)
+        self._recent: deque[Statistics] = deque(maxlen=_FOLLOWED)
+        self._detail_too = False
         self._recent_at = -1.0
         self._until = 0.0
 
@@ -72,7 +75,10 @@ class Anchor:
         before, self._intent = self._intent, intent
         if before is not None and intent.scene != before.scene:
             self.reopen()
-        elif before is not None and intent.colours != before.colours:
+        elif before is not None and (intent.colours, intent.shapes) != (before.colours, before.shapes):
+            if not self.gliding:
+                self._detail_too = False
+            self._detail_too = self._detail_too or intent.shapes != before.shapes
             self.gliding = self.statistics is not None
             self._until = time + glide
         if intent.dark:
@@ -93,7 +99,7 @@ class Anchor:
             self.taken += 1
 
     def _glide(self, found: Statistics, time: float) -> None:
-        """Follow the colours, not the detail: a filter of colour does not blur."""
+        """Follow the colours, and the detail only where that was asked for: a filter of colour does not blur."""
         assert self.statistics is not None
         if abs(time - self._recent_at) >= _OPEN_EVERY and fit(found):
             self._recent_at = time
@@ -108,8 +114,8 @@ class Anchor:
                 chroma=follow.chroma,
                 lightness=follow.lightness,
                 clipped=follow.clipped,
-                detail=old.detail,
-                bands=old.bands,
+                detail=follow.detail if self._detail_too else old.detail,
+                bands=follow.bands if self._detail_too else old.bands,
                 tint=follow.tint,
                 sample=follow.sample,
             )

@@ -14,15 +14,16 @@ import numpy as np
 from vjengine.core.correction import GAIN_RANGE, Three
 from vjengine.stabilise.colours import Floats
 
-_REACH = np.array((2.5, 0.8, 0.8))
+_REACH = np.array((4.0, 0.8, 0.8))
 """A steady error is answered by asking for up to so much more than the anchor has, log2."""
-_MOST_NOISE = np.array((0.08, 0.04, 0.03))
+_MOST_NOISE = np.array((0.12, 0.05, 0.03))
 """Most noise a picture: large soft shapes that come and go every frame are flicker."""
 _LEARN = 0.03
 """Share of an error that is remembered a picture."""
-_CEILING = 3.0
-"""Fine detail above so many times the anchor's RMS is bent down, where there is too much of it."""
-_TOO_MUCH = 0.15
+_CEILING, _LOOSE = 3.0, 9.0
+"""Fine detail above so many times the anchor's RMS is bent down: where there is too much of it, and hardly too much."""
+_TOO_MUCH = 0.6
+"""Too much of it, log2."""
 _FLOOR = 1e-6
 """Variance below which a band is empty: half a code value."""
 _QUIET = 0.15
@@ -77,7 +78,10 @@ class DetailKeeper:
         noise = np.sqrt(give * lost * aimed)
         # A band the anchor does not have is not given to it either.
         noise[anchor < 2.0 * _FLOOR] = 0.0
-        ceiling = _CEILING * float(np.sqrt(wanted[0] / 3.0)) if damp > 0.0 and over[0] > _TOO_MUCH else 0.0
+        ceiling = 0.0
+        if damp > 0.0 and over[0] > 0.0:
+            loose = _LOOSE + (_CEILING - _LOOSE) * min(float(over[0]) / _TOO_MUCH, 1.0)
+            ceiling = loose * float(np.sqrt(wanted[0] / 3.0))
         return Detail(
             gains=_three(np.clip(gains, *GAIN_RANGE)),
             noise=_three(np.minimum(noise, _MOST_NOISE)),

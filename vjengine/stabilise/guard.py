@@ -41,16 +41,17 @@ class Limits:
 
 
 LIMITS: Mapping[Alarm, Limits] = {
-    "colour": Limits(lambda v: v.w1 > 8.0, lambda v: v.w1 < 5.0),
+    "colour": Limits(lambda v: v.w1 > 8.0 + 2.0 * v.restless and not v.gliding, lambda v: v.w1 < 5.0 or v.gliding),
     "grey": Limits(lambda v: v.chroma < 0.35, lambda v: v.chroma > 0.55),
     "dark": Limits(lambda v: v.exposure < -20.0, lambda v: v.exposure > -10.0),
-    "burn": Limits(lambda v: v.clipped > 0.15, lambda v: v.clipped < 0.08),
-    "blur": Limits(lambda v: v.detail < -2.0, lambda v: v.detail > -1.3),
-    "texture": Limits(lambda v: v.detail > 2.0, lambda v: v.detail < 1.3),
+    "burn": Limits(lambda v: v.clipped > 0.15 + 2.0 * v.flashing, lambda v: v.clipped < 0.08 + v.flashing),
+    "blur": Limits(lambda v: v.detail < -2.0 and not v.gliding, lambda v: v.detail > -1.3 or v.gliding),
+    "texture": Limits(lambda v: v.detail > 2.0 and not v.gliding, lambda v: v.detail < 1.3 or v.gliding),
     "freeze": Limits(lambda v: v.difference < 0.25, lambda v: v.difference > 0.6, hold=90),
     "flicker": Limits(lambda v: v.flicker > 0.6 and v.difference > 6.0, lambda v: v.flicker < 0.3, hold=30),
 }
-"""W1, detail and clipping fired in 12 of 12 surrogate collapses at steps 4-18 and never on healthy footage."""
+"""W1, detail and clipping fired in 12 of 12 surrogate collapses at steps 4-18. A scene that changes much by itself is
+given that much more room."""
 
 
 class Guard:

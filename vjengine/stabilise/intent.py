@@ -19,6 +19,18 @@ _COLOUR = {
     **{f"turbo.lora{n}": 0.1 for n in range(1, 5)},
 }
 """Rows whose change makes other colours, and the steps in which it counts."""
+_SHAPE = {
+    "gen.warp": 0.1,
+    "gen.detail": 0.1,
+    "gen.morph": 0.1,
+    "gen.zoom": 0.2,
+    "gen.symmetry": 1.0,
+    "gen.feedback": 0.1,
+    "turbo.strength": 0.1,
+    "turbo.steps": 1.0,
+    "turbo.feedback": 0.1,
+}
+"""Rows whose change makes another detail, and the steps in which it counts."""
 _DARK = 0.9
 
 
@@ -29,11 +41,13 @@ class Intent:
     Attributes:
         scene: differs from scene to scene.
         colours: differs where other colours are wanted within a scene.
+        shapes: differs where other detail is wanted within a scene.
         dark: True while the performer holds the picture black or white: it is not looked at.
     """
 
     scene: tuple[object, ...] = ()
     colours: tuple[int, ...] = ()
+    shapes: tuple[int, ...] = ()
     dark: bool = False
 
 
@@ -44,5 +58,6 @@ def read_intent(params: GeneratorParams) -> Intent:
     return Intent(
         scene=(params.cue, params.reseed, words, params.negative, *(values[name] for name in _SCENE)),
         colours=tuple(round(values[name] / step) for name, step in _COLOUR.items()),
+        shapes=tuple(round(values[name] / step) for name, step in _SHAPE.items()),
         dark=values["out.black"] > _DARK or values["out.flash"] > _DARK,
     )

@@ -18,12 +18,15 @@ from vjengine.stabilise.guard import RESPONSES, TOP, Guard
 from vjengine.stabilise.intent import read_intent
 from vjengine.stabilise.motion import Moved, Movement
 from vjengine.stabilise.palette import band_change, detail_change, palette_distance
+from vjengine.stabilise.restless import Restlessness
 from vjengine.stabilise.statistics import Statistics, measure
 from vjengine.stabilise.transfer import ColourKeeper, to_oklab
 from vjengine.stabilise.verdict import Verdict
 
 _LEAVE_ALONE, _FULL = 0.5, 2.5
 """Palette distances up to which nothing is corrected, and from which a drift is taken back with the full share."""
+_CALLED, _CALLED_FULLY = 2.0, 6.0
+"""Palette distances from which the anchor picture is called in a little, and with the full ``stabilise.anchor``."""
 _FADE_IN = 12
 """Frames over which corrections come in after an anchor was taken: nothing jumps."""
 _MOVES = 0.5
@@ -76,6 +79,7 @@ class Stabiliser:
         self._colour_keeper = ColourKeeper()
         self._detail = DetailKeeper()
         self._guard = Guard(most)
+        self._restless = Restlessness()
         self._size: tuple[int, ...] = ()
         self._taken = 0
         self._restarts = 0
@@ -107,6 +111,7 @@ class Stabiliser:
             self._kept_at = params.time
             self._colour_keeper.reset()
             self._detail.reset()
+            self._restless.reset()
             self._young = 0
         verdict = self._numbers(found, moved, params, number)
         if intent.dark:
@@ -146,6 +151,7 @@ class Stabiliser:
         anchor = self._anchor.statistics
         if anchor is None:
             return plain
+        restless, flashing = self._restless.step(found)
         fine, middle, coarse = (float(value) for value in band_change(found, anchor))
         return replace(
             plain,
@@ -154,6 +160,10 @@ class Stabiliser:
             exposure=found.lightness - anchor.lightness,
             clipped=found.clipped - anchor.clipped,
             chroma=found.chroma / anchor.chroma if anchor.chroma > _COLOURLESS else 1.0,
+            restless=restless,
+            flashing=flashing,
+            # What does not feed on itself cannot drift: it only changes.
+            gliding=self._anchor.gliding or not self._correct,
             bands=(fine, middle, coarse),
             anchored=True,
         )
@@ -194,7 +204,9 @@ class Stabiliser:
         self._young += 1
         amount = shares.amount * min(1.0, self._young / _FADE_IN)
         level = self._guard.level
-        ease = min(max((verdict.w1 - _LEAVE_ALONE) / (_FULL - _LEAVE_ALONE), 0.0), 1.0)
+        # A scene that changes by itself, or is meant to change, is not pulled at for it.
+        drift = 0.0 if verdict.gliding else verdict.w1 - 0.5 * verdict.restless
+        ease = min(max((drift - _LEAVE_ALONE) / (_FULL - _LEAVE_ALONE), 0.0), 1.0)
         share = amount * ease * min(1.0, shares.colour * (2.0 if level >= 1 else 1.0))
         colour = self._colour(found, anchor, share)
         detail = self._detail.step(
@@ -212,7 +224,7 @@ class Stabiliser:
             ceiling=detail.ceiling,
             noise=detail.noise,
             tint=_flat(anchor.tint),
-            anchor=amount * shares.anchor if level >= TOP - 1 else 0.0,
+            anchor=amount * shares.anchor * (1.0 if level >= TOP - 1 else _pull(drift)),
             latents=amount
             * min(1.0, shares.latents * (_MORE_LATENTS if level >= 1 else 1.0))
             * max(ease, _share_of(detail)),
@@ -223,6 +235,14 @@ class Stabiliser:
             lab = to_oklab(anchor.sample)
             self._colours = anchor, lab.mean(axis=0), lab.std(axis=0)
         return self._colour_keeper.step(found.sample, self._colours[1], self._colours[2], share)
+
+
+def _pull(drift: float) -> float:
+    """Return how far the anchor picture is called in before there is an alarm, 0-1.
+
+    Mean and spread can be right and the palette still wrong: two colours have become the clouds between them.
+    """
+    return min(max((drift - _CALLED) / (_CALLED_FULLY - _CALLED), 0.0), 1.0)
 
 
 def _share_of(detail: Detail) -> float:

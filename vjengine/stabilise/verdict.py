@@ -27,6 +27,9 @@ class Verdict:
         motion: median movement, see :mod:`.motion`.
         difference: mean difference from the last frame, 8-bit values.
         flicker: how much more neighbours differ than every second frame, 0-1.
+        restless: how far the palette usually goes in half a second, CIELAB units.
+        flashing: how far the clipped share usually goes in half a second.
+        gliding: True while an intended change is being taken over.
         bands: log2 of the variances of the fine, middle and coarse band over the anchor's.
         alarms: what is wrong.
         level: how far the response went, 0-5.
@@ -46,6 +49,9 @@ class Verdict:
     motion: float = 0.0
     difference: float = 0.0
     flicker: float = 0.0
+    restless: float = 0.0
+    flashing: float = 0.0
+    gliding: bool = False
     bands: Three = (0.0, 0.0, 0.0)
     alarms: tuple[Alarm, ...] = ()
     level: int = 0
@@ -69,6 +75,7 @@ class Verdict:
             "motion": round(self.motion, 4),
             "difference": round(self.difference, 3),
             "flicker": round(self.flicker, 3),
+            "restless": round(self.restless, 3),
             "fine": round(fine, 3),
             "middle": round(middle, 3),
             "coarse": round(coarse, 3),
