@@ -103,6 +103,7 @@ class ZoomLoop:
             {
                 "feedback.mix": 1.0,
                 "feedback.half_life": 8.0,
+                "stabilise.trail": 1.0,
                 "feedback.zoom": 0.15,
                 "feedback.rotate": 0.01,
                 "mix.crossfade": 0.0,

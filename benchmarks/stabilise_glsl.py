@@ -28,7 +28,13 @@ from vjengine.resources import resource_dir
 
 SIZES = ((1280, 720), (1920, 1080))
 SOFTWARE = ("llvmpipe", "softpipe", "swrast")
-TRAIL = {"feedback.mix": 1.0, "feedback.half_life": 8.0, "feedback.zoom": 0.3, "feedback.rotate": 0.05}
+TRAIL = {
+    "feedback.mix": 1.0,
+    "feedback.half_life": 8.0,
+    "feedback.zoom": 0.3,
+    "feedback.rotate": 0.05,
+    "stabilise.trail": 1.0,
+}
 WARM = (0.99, 0.01, 0.0, 0.002, 0.0, 0.99, 0.0, -0.001, 0.005, 0.0, 0.98, 0.003)
 CORRECTIONS = {
     "colour": Correction(1, colour=WARM),

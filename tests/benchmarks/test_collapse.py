@@ -73,7 +73,7 @@ def test_the_plain_measures_agree_with_the_fast_ones():
     fast = [measure(each) for each in bytes_of]
     assert ours.w1 == pytest.approx(palette_distance(*fast), rel=0.08, abs=0.15)
     assert ours.w1 > 4.0
-    assert ours.detail == pytest.approx(detail_change(*fast), abs=0.15)
+    assert ours.detail == pytest.approx(detail_change(*fast), abs=0.25)  # a few rows, of a picture without detail
     assert ours.detail < -1.0
     assert ours.clipped == pytest.approx(fast[0].clipped - fast[1].clipped, abs=0.01)
 

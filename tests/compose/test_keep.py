@@ -19,7 +19,7 @@ from vjengine.core.correction import MAX_NOISE, NO_CORRECTION, Correction
 from vjengine.resources import resource_dir
 from vjengine.stabilise.apply import apply_exactly
 
-STRONG = {"feedback.mix": 1.0, "feedback.half_life": 8.0, "feedback.zoom": 0.0}
+STRONG = {"feedback.mix": 1.0, "feedback.half_life": 8.0, "feedback.zoom": 0.0, "stabilise.trail": 1.0}
 WARM = (0.9, 0.1, 0.0, 0.02, 0.0, 0.95, 0.0, -0.01, 0.05, 0.0, 0.8, 0.03)
 BLUE_TINT = (0.2, 0.0, 0.0, 0.0, 0.2, 0.0, 0.3, 0.0, 0.911)
 """Covariance of trace 1; most of it is blue, and what is red is in it too."""
@@ -343,6 +343,7 @@ def test_a_weak_trail_is_not_looked_at(stage, run):
     for values in (
         {**STRONG, "feedback.mix": LEAST_MIX - 0.01},
         {**STRONG, "feedback.half_life": LEAST_HALF_LIFE - 0.01},
+        {**STRONG, "stabilise.trail": 0.0},
         {},
     ):
         watch = Watch(Correction(3, colour=WARM, feedback=0.1))

@@ -32,7 +32,8 @@ def scene(number: int, cast: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> np
 
 def state(number: int, **values: float) -> ControlState:
     start = initial_state(SHOW, "default")
-    given = start.values.replaced({key.replace("__", "."): value for key, value in values.items()})
+    asked = {"stabilise.trail": 1.0} | {key.replace("__", "."): value for key, value in values.items()}
+    given = start.values.replaced(asked)
     return replace(start, values=given, time=FrameTime(number, number * STEP, STEP))
 
 
@@ -40,8 +41,8 @@ def test_a_trail_that_turns_green_is_corrected_and_said() -> None:
     events = EventQueue()
     trail = TrailKeeper(events, SHOW, live=False)
     numbers = []
-    for number in range(60):
-        drift = max(0, number - 24) / 36
+    for number in range(140):
+        drift = min(max(0, number - 24) / 36, 1.0)
         trail.look(scene(number, (1 - 0.7 * drift, 1.0, 1 - 0.7 * drift)), state(number))
         numbers.append(trail.correction().number)
     assert numbers[:10] == [0] * 10, "no anchor, no correction"

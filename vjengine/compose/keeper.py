@@ -167,5 +167,9 @@ class Keeper:
 
 
 def is_strong(values: Mapping[str, float], share: float = 1.0) -> bool:
-    """Tell whether the trail under ``values`` is the picture for long enough to matter; ``share`` eases the limits."""
-    return values["feedback.mix"] >= share * LEAST_MIX and values["feedback.half_life"] >= share * LEAST_HALF_LIFE
+    """Tell whether the trail is to be looked after under ``values``, and is the picture for long enough to matter.
+
+    ``share`` eases the limits.
+    """
+    long = values["feedback.mix"] >= share * LEAST_MIX and values["feedback.half_life"] >= share * LEAST_HALF_LIFE
+    return long and values["stabilise.trail"] > 0.0

@@ -15,10 +15,21 @@ from vjengine.core.params import PARAMS
 from vjengine.core.reducer import generator_params
 from vjengine.core.show import Show
 from vjengine.engine.aside import Aside, InPlace, OnThread
-from vjengine.engine.keeper import Keeper, Make, make_stabiliser
+from vjengine.engine.keeper import Judge, Keeper, Make
 
 PAUSE = 1.0
 """s without a look after which it is another trail: it was too weak to matter in between."""
+
+
+def make_trail_stabiliser(correct: bool) -> Judge:
+    """Return a stabiliser for a trail.
+
+    A trail cannot run away: it lies between what it was and what is drawn over it. It is corrected, and never answered
+    with less feedback or a fresh start, which would only take the picture away.
+    """
+    from vjengine.stabilise.stabiliser import Stabiliser
+
+    return Stabiliser(correct=correct, most=1)
 
 
 class TrailKeeper:
@@ -34,7 +45,7 @@ class TrailKeeper:
         keeper: what came of it.
     """
 
-    def __init__(self, events: EventQueue, show: Show, *, live: bool, make: Make = make_stabiliser) -> None:
+    def __init__(self, events: EventQueue, show: Show, *, live: bool, make: Make = make_trail_stabiliser) -> None:
         self.keeper = Keeper("trail", events, make=make)
         self._show = show
         self._number = 0
@@ -81,4 +92,5 @@ class TrailKeeper:
             hue = PARAMS["gen.hue"]
             turned = hue.low + (values["gen.hue"] + self._turned - hue.low) % (hue.high - hue.low)
             values = values.replaced({"gen.hue": turned})
+        values = values.replaced({"stabilise.amount": values["stabilise.trail"]})
         return replace(params, values=values, reseed=params.reseed + control.clear)
