@@ -78,12 +78,17 @@ def test_the_worst_may_happen_again_and_is_answered_again() -> None:
     assert show.guard.restarts >= 3
 
 
-def test_a_freeze_goes_straight_to_something_new_and_only_if_the_scene_moved() -> None:
+def test_a_freeze_sets_the_seeds_moving_for_the_rest_of_the_scene_and_only_if_it_moved() -> None:
     assert Show().play(400, moving=False, difference=0.0).guard.alarms == ()
     show = Show().play(100, difference=0.0)
     assert show.guard.alarms == ("freeze",)
-    assert show.guard.level == 2
-    assert show.guard.reseeds == 1
+    assert show.guard.stuck
+    assert show.guard.reseeds == 0, "no jump where gliding on will do"
+    assert show.play(200).guard.level == 0
+    assert show.guard.stuck, "what froze once will freeze again"
+    assert show.play(200, difference=0.0).guard.reseeds == 1, "but if it will not"
+    show.guard.forget()
+    assert not show.guard.stuck
 
 
 def test_a_flicker_is_seen_if_it_stays() -> None:

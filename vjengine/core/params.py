@@ -157,7 +157,7 @@ ROWS: tuple[ParamSpec, ...] = (
     _row("stabilise.colour", 0.25, 0.0, 1.0, "share of a drift in colour taken back a picture", smoothing=0.0),
     _row("stabilise.detail", 0.4, 0.0, 1.0, "share of multiplied texture taken back a picture", smoothing=0.0),
     _row("stabilise.noise", 0.3, 0.0, 1.0, "share of lost texture given back as noise a picture", smoothing=0.0),
-    _row("stabilise.latents", 0.15, 0.0, 1.0, "share of a drift of the latents taken back a picture", smoothing=0.0),
+    _row("stabilise.latents", 0.5, 0.0, 1.0, "share of a drift of the latents taken back a picture", smoothing=0.0),
     _row("stabilise.anchor", 0.12, 0.0, 0.5, "most of a scene's first picture brought back in need", smoothing=0.0),
     # A trail is meant to fade: it is kept from smearing only if that is asked for.
     _row("stabilise.trail", 0.0, 0.0, 1.0, "keep a long trail in its colours and detail too", smoothing=0.0),

@@ -112,10 +112,9 @@ class Guard:
         if self.alarms:
             first = self._since is None or self.level == 0
             self._since = PATIENCE if first or self._since is None else self._since - elapsed
-            # A frozen loop is not corrected out of its fixed point: only something new moves it.
             self.stuck = self.stuck or "freeze" in self.alarms
             if first:
-                self._raise_to(2 if "freeze" in self.alarms else 1)
+                self._raise_to(1)
             elif self._since <= 0.0:
                 self._since = PATIENCE
                 self._raise_to(self.level + 1)

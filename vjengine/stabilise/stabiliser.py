@@ -35,9 +35,9 @@ _COLOURLESS = 3.0
 """CIELAB chroma below which an anchor counts as grey: it cannot lose its colour."""
 _NEAR, _KEEP_EVERY = 3.0, 20.0
 """Palette distance below which a picture may be the one to come back to, and s between two of them."""
-_TRAVEL = 0.4
+_TRAVEL = 0.6
 """seeds/s: a loop that found its fixed point is carried past it."""
-_MORE_LATENTS = 4.0
+_MORE_LATENTS = 2.0
 _MORE_DREAM, _LESS_FEEDBACK, _MORE_NOISE = 0.15, 0.4, 1.6
 
 
