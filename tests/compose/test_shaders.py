@@ -7,6 +7,7 @@ import pytest
 
 from vjengine.compose.passes import Variants
 from vjengine.compose.shaders import ShaderLibrary, assemble, explain
+from vjengine.core.correction import NO_CORRECTION
 from vjengine.errors import ShaderError
 from vjengine.resources import resource_dir
 
@@ -115,7 +116,14 @@ def test_a_file_included_twice_is_put_in_once(ctx, folder):
 def test_every_shipped_compositor_shader_is_reachable_and_sound(ctx):
     from vjengine.compose.compositor import Compositor
 
-    compositor = Compositor(ctx, (32, 18), resource_dir("shaders"))
+    class Watch:
+        def look(self, pixels, control):
+            """Nothing is drawn here."""
+
+        def correction(self):
+            return NO_CORRECTION
+
+    compositor = Compositor(ctx, (32, 18), resource_dir("shaders"), watch=Watch())
     assert compositor.errors == ()
     used = {path for shader in compositor._library._shaders for path in shader.files}
     assert used == set((resource_dir("shaders") / "compositor").glob("*.glsl"))
