@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -246,3 +248,24 @@ def test_a_dream_with_corrections_repeats_to_the_byte_and_so_does_its_log(tmp_pa
     assert logs[0] == logs[1]
     assert logs[0].count(b'"w1"') == 21
     assert b'"anchor"' in logs[0]
+
+
+def test_opencv_is_loaded_before_any_process_is_started() -> None:
+    """While it is imported its folder leads sys.path: a process spawned then takes its typing for Python's."""
+    code = (
+        "import sys\n"
+        "from vjengine.engine.live import LiveEngine\n"
+        "from vjengine.engine.options import LiveOptions, PictureOptions\n"
+        "from vjengine.generate.supervisor import GeneratorProcess\n"
+        "def start(self):\n"
+        "    print('cv2' in sys.modules, any(path.endswith('cv2') for path in sys.path), flush=True)\n"
+        "    raise KeyboardInterrupt\n"
+        "GeneratorProcess.start = start\n"
+        "options = LiveOptions(picture=PictureOptions(size=(160, 90)), audio='none', headless=True, osc_in=None)\n"
+        "try:\n"
+        "    LiveEngine(options).run()\n"
+        "except KeyboardInterrupt:\n"
+        "    pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["True", "False"], done.stderr

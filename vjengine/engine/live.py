@@ -25,6 +25,7 @@ from vjengine.core.signals import NO_AUDIO, AudioFeatures
 from vjengine.engine.hands import Hands
 from vjengine.engine.hearing import Hearing
 from vjengine.engine.hudfeed import HudFeed
+from vjengine.engine.keeper import use_one_thread
 from vjengine.engine.options import LiveOptions
 from vjengine.engine.quality import BY_CPU, Governor, Lead
 from vjengine.engine.recording import Recording
@@ -144,6 +145,9 @@ class LiveEngine:
 
     def _build_stage(self, stack: contextlib.ExitStack) -> None:
         """Make what can be refused first, then the stage, and the worker process as early as can be."""
+        # Before any process is started: while OpenCV is imported its own folder stands first in sys.path, and a process
+        # spawned from another thread in that moment would take its `typing` for Python's.
+        use_one_thread()
         options, clock = self.options, self.clock
         self.show = load_show(options.picture, self.events)
         self.hearing = Hearing(options, clock, self.features, self.commands, self.events)
