@@ -1,7 +1,8 @@
 """The detail of a correction: what multiplies is damped, what is lost is given back as noise in the anchor's colours.
 
 A gain above 1 would seem to be the cure for a blurred picture. In a loop it breeds: whatever stands out most grows
-until it is all there is, most of all around the point that a zoom keeps in place. So gains only ever damp. Noise of
+until it is all there is, most of all around the point that a zoom keeps in place. So gains only damp, or make up
+for colours that shrink in the same correction. Noise of
 the right size and colour at each scale is what a generator makes new picture of.
 """
 
