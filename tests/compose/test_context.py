@@ -1,5 +1,6 @@
 import threading
 import time
+from itertools import pairwise
 
 import moderngl
 
@@ -48,8 +49,10 @@ def test_other_threads_run_while_a_picture_is_drawn(ctx: moderngl.Context) -> No
     done.set()
     thread.join()
     during = [moment for moment in ticks if begun < moment < ended]
-    # Holding the lock there would be no tick at all, however long the drawing took.
-    assert len(during) >= max(1, (ended - begun) / 0.05)
+    # Holding the lock there would be no tick but one on either side of it, however long the drawing took. How many
+    # there are otherwise is up to whatever else the machine does.
+    gaps = [b - a for a, b in pairwise((begun, *during, ended))]
+    assert max(gaps) < 0.8 * (ended - begun)
     unbind(ctx)
     for part in (target, texture, array, program):
         part.release()

@@ -228,15 +228,16 @@ def _build_pid(climbing: Ladder[Networks]) -> int:
     return psutil.Process().children()[0].pid
 
 
-def test_closing_ends_the_build_within_a_second(ladder: Climber, tmp_path: Path) -> None:
+def test_closing_ends_the_build_at_once(ladder: Climber, tmp_path: Path) -> None:
     climbing = ladder()
     climbing.first().close()
     pid = _build_pid(climbing)
     before = time.perf_counter()
     climbing.close()
-    assert time.perf_counter() - before < 1.0
-    until(lambda: gone(pid), 2.0)
-    until(lambda: not list(tmp_path.iterdir()), 2.0)
+    # A build takes far longer than this; on a quiet machine closing takes some tenths of a second.
+    assert time.perf_counter() - before < 5.0
+    until(lambda: gone(pid), 10.0)
+    until(lambda: not list(tmp_path.iterdir()), 10.0)
 
 
 def test_a_killed_build_is_told_and_not_begun_again(ladder: Climber, host: Listener) -> None:
