@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "vjengine"
-ROOMS = {"audio", "inputs", "generate", "stabilise", "compose", "outputs"}
+ROOMS = {"audio", "inputs", "generate", "stabilise", "compose", "outputs", "web"}
 ABOVE = {"errors", "config", "strict_yaml", "resources", "core"}
 MAY_IMPORT = {
     "errors": set[str](),
@@ -33,6 +33,10 @@ EDGES = {
     "rtmidi": ("inputs/midi",),
     "mido": ("inputs/midi",),
     "pythonosc": ("inputs/osc", "outputs/osc_feed"),
+    "starlette": ("web/",),
+    "uvicorn": ("web/",),
+    "websockets": ("web/",),
+    "zeroconf": ("web/",),
     "watchdog": ("inputs/macro_files.py", "inputs/folder"),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

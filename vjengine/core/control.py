@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from vjengine.core.clock import FrameTime
+from vjengine.core.crowd import SILENT, CrowdVoice
 from vjengine.core.events import StatusChanged
 from vjengine.core.looks import Look
 from vjengine.core.macros import MacroState
@@ -45,6 +46,7 @@ class ControlState:
         cut: counts cuts: the next generator frame appears without cross-fade.
         clear: counts wipes of the compositor's feedback.
         prompt: prompt submitted by hand, ``(text, weight)``; empty text for none.
+        crowd: what the audience says, and how far it has come in.
         status: the latest word of every component that is not simply well.
         quit: True once the performer has ended the show.
         unknown: events that named no macro, parameter or look, counted.
@@ -73,6 +75,7 @@ class ControlState:
     cut: int = 0
     clear: int = 0
     prompt: tuple[str, float] = ("", 1.0)
+    crowd: CrowdVoice = SILENT
     status: Mapping[str, StatusChanged] = field(default_factory=lambda: MappingProxyType({}))
     quit: bool = False
     unknown: int = 0

@@ -83,6 +83,14 @@ class PromptSubmitted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdPrompt(Event):
+    """A text from the audience, let in by the performer or by the queue; an empty one takes the present one back."""
+
+    text: str
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger(Event):
     """A one-shot: ``reseed`` (new generator seed), ``cut`` (next picture without cross-fade), ``clear`` (wipe the
     feedback), ``panic`` (everything back to the look as written)."""

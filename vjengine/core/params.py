@@ -91,6 +91,7 @@ PALETTES = ("neon", "ember", "aurora", "ice", "acid", "dusk", "mono", "gold")
 NOISES = ("white", "pink", "carried")
 """Noise the turbo generator dreams from: even, coarse, or one that moves along with the picture."""
 GLIDES = ("seconds", "beats", "bars")
+ENTRIES = ("now", "bar")
 LORAS = 4
 """LoRA weights that can be moved live."""
 
@@ -111,8 +112,8 @@ def _row(
     return ParamSpec(name, unit, low, high, default, curve, smoothing, doc, choices, kept)
 
 
-def _choice(name: str, choices: tuple[str, ...], doc: str) -> ParamSpec:
-    return ParamSpec(name, "", 0, len(choices) - 1, 0, "choice", 0.0, doc, choices)
+def _choice(name: str, choices: tuple[str, ...], doc: str, *, kept: bool = False) -> ParamSpec:
+    return ParamSpec(name, "", 0, len(choices) - 1, 0, "choice", 0.0, doc, choices, kept)
 
 
 ROWS: tuple[ParamSpec, ...] = (
@@ -196,6 +197,14 @@ ROWS: tuple[ParamSpec, ...] = (
     _row("grade.invert", 0.0, 0.0, 1.0, "fade to the negative", smoothing=0.0),
     _row("grain.amount", 0.08, 0.0, 1.0, "film grain"),
     _row("vignette.amount", 0.3, 0.0, 1.0, "darker corners"),
+    # The audience.
+    _row("crowd.share", 0.6, 0.0, 1.0, "how much of the prompt is the crowd's", smoothing=0.0, kept=True),
+    _row("crowd.blend", 4.0, 0.0, 30.0, "time a crowd prompt takes to come in", unit="s", smoothing=0.0, kept=True),
+    _choice("crowd.entry", ENTRIES, "when a crowd prompt begins to come in", kept=True),
+    _row("crowd.turn", 20.0, 2.0, 300.0, "time a crowd prompt has before the next", unit="s", smoothing=0.0, kept=True),
+    _row("crowd.lock", 0, 0, 1, "the scene is the performer's alone", curve="switch", smoothing=0.0, kept=True),
+    _row("qr.mix", 0.0, 0.0, 1.0, "show the crowd page's QR code", smoothing=0.1),
+    _row("qr.size", 0.5, 0.15, 0.95, "side of the QR code, share of the picture's height", smoothing=0.1, kept=True),
     # Light switches.
     _row("strobe.amount", 0.0, 0.0, 1.0, "depth of the strobe", smoothing=0.0),
     _row("strobe.rate", 3.0, 0.5, 12.0, "flashes; above 3 Hz can trigger seizures", unit="Hz", smoothing=0.0),

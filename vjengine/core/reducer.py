@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from vjengine.core import crowd as cro
 from vjengine.core import events as ev
 from vjengine.core import macros as mac
 from vjengine.core.clock import FrameTime
 from vjengine.core.control import ControlState
+from vjengine.core.crowd import SILENT, CrowdVoice
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.looks import Look
 from vjengine.core.mixing import GLIDE_SECONDS, modulate, music_amount, scaled_bands, smooth
@@ -64,6 +66,7 @@ class _Draft:
     clear: int
     unknown: int
     quit: bool
+    crowd: CrowdVoice
     fire: list[str] = field(default_factory=list)
 
 
@@ -86,6 +89,7 @@ def control_step(
     draft = _Draft(
         state.look, dict(state.targets), dict(state.macros), dict(state.status), state.prompt, state.look_since,
         state.reseed, state.cue, state.cut, state.clear, state.unknown, state.quit,
+        state.crowd,
     )  # fmt: skip
     for event in events:
         _apply(draft, event, show, time.time)
@@ -109,6 +113,7 @@ def control_step(
     signals.update((f"macro.{name}", macro.envelope) for name, macro in draft.macros.items())
     followers = state.followers if draft.look is state.look else (0.0,) * len(draft.look.modulations)
     values, followers = modulate(smoothed, look, draft.macros, show, signals, followers, time, beats)
+    crowd = _step_crowd(draft, values, time.delta, bar=bar or not running)
     return ControlState(
         time=time,
         look=draft.look,
@@ -133,6 +138,7 @@ def control_step(
         cut=draft.cut,
         clear=draft.clear,
         prompt=draft.prompt,
+        crowd=crowd,
         status=MappingProxyType(draft.status),
         quit=draft.quit,
         unknown=draft.unknown,
@@ -162,11 +168,12 @@ def generator_params(state: ControlState, sequence: int, show: Show) -> Generato
 
 
 def _prompts(state: ControlState, show: Show) -> Pieces:
-    """Return the texts in force: the prompt submitted by hand, else the look's, then what macros add.
+    """Return the texts in force: the prompt submitted by hand, else the look's, with the crowd's, then what macros add.
 
     The prompt weighs 1 in all, or what it was submitted with; a macro's words weigh as much as its envelope is open.
     """
     prompts = shares(parse_prompt(state.prompt[0]), state.prompt[1]) or shares(parse_prompt(state.look.prompt))
+    prompts = cro.mixed(prompts, state.crowd, state.values["crowd.share"])
     words: Pieces = ()
     for name, macro in state.macros.items():
         if show.macros[name].prompt:
@@ -201,6 +208,8 @@ def _apply(draft: _Draft, event: ev.Event, show: Show, now: float) -> None:
         case ev.PromptSubmitted(text=text, weight=weight):
             draft.prompt = (text, weight)
             draft.cue += 1
+        case ev.CrowdPrompt(text=text, author=author):
+            draft.crowd = cro.submit(draft.crowd, text, author)
         case ev.Trigger(action=action):
             _trigger(draft, action, show)
         case ev.StatusChanged(component=component, level=level):
@@ -238,12 +247,21 @@ def _trigger(draft: _Draft, action: mac.TriggerName, show: Show) -> None:
         # Panic: the look as it is written, every button up, every fader home, the trail wiped.
         draft.targets = {key: value for key, value in draft.targets.items() if PARAMS[key].kept}
         draft.prompt = ("", 1.0)
+        draft.crowd = replace(SILENT, taken=draft.crowd.taken)
         draft.macros = {
             name: mac.MacroState(show.macros[name].initial, envelope=show.macros[name].initial, starts=old.starts)
             for name, old in draft.macros.items()
         }
         draft.cut += 1
         draft.clear += 1
+
+
+def _step_crowd(draft: _Draft, values: ParamValues, delta: float, *, bar: bool) -> CrowdVoice:
+    """Move the crowd's texts on; one that comes in is a cue."""
+    locked, at_bar = values["crowd.lock"] >= 0.5, values.choice("crowd.entry") == "bar"
+    crowd = cro.step(draft.crowd, delta, values["crowd.blend"], enter=bar or not at_bar, locked=locked)
+    draft.cue += crowd.taken - draft.crowd.taken
+    return crowd
 
 
 def _step_macros(
