@@ -15,7 +15,7 @@ import pytest
 from vjengine.cli.main import main
 from vjengine.core.exchange import EventQueue
 from vjengine.engine.metrics_file import BUCKETS, read_metrics
-from vjengine.engine.metrics_log import MetricsLog, header
+from vjengine.engine.metrics_log import GENERATOR, MetricsLog, SourceLog, header
 from vjengine.engine.metrics_plot import clock
 from vjengine.stabilise.verdict import Verdict
 
@@ -26,12 +26,13 @@ FPS = 30.0
 def write(path: Path, frames: int = 3600, *, trouble: tuple[int, int] | None = None, slope: float = 0.0) -> Path:
     """Write a log of ``frames`` frames, with an alarm and a response from one frame to another."""
     log = MetricsLog(path, header("turbo", 7, (768, 432)), EventQueue(), live=False)
+    source = SourceLog(log, GENERATOR)
     for number in range(1, frames + 1):
         time = number / FPS
         verdict = replace(HEALTHY, number=number, time=time, w1=1.0 + slope * time / 60, anchored=number > 16)
         if trouble is not None and trouble[0] <= number < trouble[1]:
             verdict = replace(verdict, w1=12.0, alarms=("colour",), level=2, response="colour: more noise, a new seed")
-        log.write(verdict)
+        source.write(verdict)
     log.close()
     return path
 

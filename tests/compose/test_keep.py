@@ -61,6 +61,10 @@ class Watch:
     def __init__(self, said=NO_CORRECTION):
         self.said = said
         self.seen = []
+        self.left = []
+
+    def leave(self, control):
+        self.left.append(control.time.index)
 
     def look(self, pixels, control):
         assert pixels.dtype == np.uint8
@@ -476,7 +480,9 @@ def test_after_a_pause_old_words_do_not_count(stage, run):
     watch = Watch()
     compositor = stage(watch)
     run(compositor, 20, shot=SHOT)
+    assert not watch.left
     run(compositor, 20, start=20, values={**STRONG, "feedback.half_life": 0.02})
+    assert watch.left == [20], "said once"
     watch.said = Correction(4, colour=(0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1))
     assert run(compositor, 40, start=40)[-1][..., :3].max() < 5
 

@@ -16,7 +16,7 @@ import pytest
 from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue
 from vjengine.engine import metrics_log
-from vjengine.engine.metrics_log import MetricsLog, Story, header
+from vjengine.engine.metrics_log import GENERATOR, TRAIL, MetricsLog, SourceLog, Story, header
 from vjengine.errors import RecordError
 from vjengine.stabilise.verdict import Verdict
 
@@ -50,28 +50,63 @@ def test_what_happened_is_told_once() -> None:
     ]
 
 
+def test_what_is_not_looked_at_any_more_has_no_alarm_left() -> None:
+    story = Story()
+    list(story.events(Verdict(3, anchored=True, alarms=("dark",), level=1, response="dark: stronger correction")))
+    assert list(story.rest(2.5)) == [
+        {"event": "cleared", "time": 2.5, "alarm": "dark"},
+        {"event": "response", "time": 2.5, "level": 0, "words": ""},
+    ]
+    assert not list(story.rest(2.6))
+    assert not list(story.events(Verdict(9, anchored=True)))
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_a_log_says_what_it_is_and_has_a_row_for_every_frame(tmp_path: Path, live: bool) -> None:
     path, events = tmp_path / "new" / "run.json", EventQueue()
     log = MetricsLog(path, FIRST, events, live=live)
+    source = SourceLog(log, GENERATOR)
     for number in range(1, 400):
-        log.write(Verdict(number, time=number / 30, w1=2.0, alarms=("burn",) if number > 300 else ()))
-    log.note("generator", time=13.4, generator="procedural")
+        source.write(Verdict(number, time=number / 30, w1=2.0, alarms=("burn",) if number > 300 else ()))
+    source.note("generator", time=13.4, generator="procedural")
     log.close()
     first, *rows = lines(path)
-    assert first == {"format": "vjengine-metrics", "version": 1, "generator": "turbo", "seed": 3, "size": [768, 432]}
+    assert first == {"format": "vjengine-metrics", "version": 2, "generator": "turbo", "seed": 3, "size": [768, 432]}
     assert [row["number"] for row in rows if "event" not in row] == list(range(1, 400))
     told = [row for row in rows if "event" in row]
-    assert told[0] == {"event": "alarm", "time": round(301 / 30, 4), "number": 301, "alarm": "burn"}
-    assert told[1] == {"event": "generator", "time": 13.4, "generator": "procedural"}
+    assert told[0] == {
+        "source": "generator",
+        "event": "alarm",
+        "time": round(301 / 30, 4),
+        "number": 301,
+        "alarm": "burn",
+    }
+    assert told[1] == {"source": "generator", "event": "generator", "time": 13.4, "generator": "procedural"}
     assert not log.lost
     assert not events.drain()
+
+
+def test_each_source_has_its_own_story(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    log = MetricsLog(path, FIRST, EventQueue(), live=False)
+    generator, trail = SourceLog(log, GENERATOR), SourceLog(log, TRAIL)
+    generator.write(Verdict(1, anchored=True, alarms=("dark",)))
+    trail.write(Verdict(1, anchored=True))
+    generator.write(Verdict(2, anchored=True, alarms=("dark",)))
+    log.close()
+    trail.write(Verdict(2))
+    told = [(row["source"], row.get("event", "")) for row in lines(path)[1:]]
+    assert told == [
+        ("generator", ""), ("generator", "anchor"), ("generator", "alarm"), ("trail", ""), ("trail", "anchor"),
+        ("generator", ""),
+    ]  # fmt: skip
 
 
 def test_what_is_no_number_is_null_and_the_log_stays_json(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     log = MetricsLog(path, FIRST, EventQueue(), live=False)
-    log.write(Verdict(1, w1=math.nan, bands=(0.0, math.inf, 1.0)))
+    source = SourceLog(log, GENERATOR)
+    source.write(Verdict(1, w1=math.nan, bands=(0.0, math.inf, 1.0)))
     log.close()
     assert "NaN" not in path.read_text()
     row = lines(path)[1]
@@ -88,9 +123,10 @@ def test_a_slow_disk_costs_lines_which_are_counted_and_said(tmp_path: Path, monk
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     log = MetricsLog(path, FIRST, events, live=True)
+    source = SourceLog(log, GENERATOR)
     # The pipe holds 64 KiB, then it hangs.
     for number in range(1, 1500):
-        log.write(Verdict(number))
+        source.write(Verdict(number))
         if number % 50 == 0:
             time.sleep(0.002)
     assert log.lost > 100
@@ -113,8 +149,9 @@ def test_a_slow_disk_costs_lines_which_are_counted_and_said(tmp_path: Path, monk
 def test_a_full_disk_costs_the_log_and_is_told_once(live: bool) -> None:
     events = EventQueue()
     log = MetricsLog(Path("/dev/full"), FIRST, events, live=live)
+    source = SourceLog(log, GENERATOR)
     for number in range(1, 300):
-        log.write(Verdict(number))
+        source.write(Verdict(number))
     log.close()
     (status,) = [event for event in events.drain() if isinstance(event, StatusChanged)]
     assert (status.component, status.level) == ("metrics", "error")
@@ -133,13 +170,14 @@ import sys
 from pathlib import Path
 from threading import Event
 from vjengine.core.exchange import EventQueue
-from vjengine.engine.metrics_log import MetricsLog, header
+from vjengine.engine.metrics_log import MetricsLog, SourceLog, header
 from vjengine.stabilise.verdict import Verdict
 log = MetricsLog(Path(sys.argv[1]), header("turbo", 1, (64, 36)), EventQueue(), live=True)
+source = SourceLog(log, "generator")
 number = 0
 while True:
     number += 1
-    log.write(Verdict(number))
+    source.write(Verdict(number))
     print(number, flush=True)
     Event().wait(0.02)
 """

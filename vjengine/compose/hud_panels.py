@@ -65,6 +65,18 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 3570 else f"{seconds / 3600:.1f} h"
 
 
+def shortened(text: str) -> list[str]:
+    """Return ``text``, and what is left as it loses its clauses, then its words: what matters most stands first."""
+    shorter = [text]
+    while "," in text:
+        text = text.rpartition(",")[0]
+        shorter.append(text)
+    while " " in text:
+        text = text.rpartition(" ")[0]
+        shorter.append(text)
+    return shorter
+
+
 class TempoPanel:
     """Tempo in large digits, the bar's beats, the bar's phase and how sure the tracker is."""
 
@@ -253,7 +265,11 @@ class OutputPanel:
     def _generator(self, pen: Pen, data: HudData) -> None:
         status = data.control.status.get("generator")
         colour = LEVEL_COLOURS[status.level] if status else ACCENT
-        used = pen.line(data.generator or "no generator", "body", TEXT, limit=0.58 * pen.inner.w)
+        width = pen.front.atlas.width
+        room = max(0.58 * pen.inner.w, pen.inner.w - width(data.generator_state, "small") - pen.style.gap)
+        names = shortened(data.generator or "no generator")
+        name = next((name for name in names if width(name, "body") <= room), names[-1])
+        used = pen.line(name, "body", TEXT, limit=room)
         pen.line(data.generator_state, "small", colour, "right", pen.inner.w - used - pen.style.gap)
         pen.y += pen.style.line
         pen.row(f"{data.generator_fps:.1f} fps", f"age {duration(data.generator_age_ms / 1000)}", DIM)
@@ -312,30 +328,53 @@ class AlertPanel:
         return tuple(self.lines(data))
 
     def build(self, back: QuadBatch, front: QuadBatch, data: HudData) -> None:
-        """Write the lines; those without room are counted in the last one."""
+        """Write the lines; those without room are counted in the last one. Where there is room, long ones get two."""
         lines, style, rect = self.lines(data), self.style, self.rect
         if len(lines) > self.room:
             hidden = len(lines) - self.room + 1
             worst = RED if any(line[0] == RED for line in lines[self.room - 1 :]) else AMBER
             lines = [*lines[: self.room - 1], (worst, f"+{hidden} MORE", "", "")]
+        spare = self.room - len(lines)
         y = rect.y
         for colour, label, message, age in lines:
-            self._line(back, front, Rect(rect.x, y, rect.w, style.line), colour, (label, message, age))
-            y += style.line + style.hair
+            more = self._line(back, front, y, colour, (label, message, age), second=spare > 0)
+            spare -= more
+            y += (1 + more) * style.line + style.hair
 
-    def _line(self, back: QuadBatch, front: QuadBatch, rect: Rect, colour: Colour, words: tuple[str, str, str]) -> None:
-        style, (label, message, age) = self.style, words
+    def _line(
+        self,
+        back: QuadBatch,
+        front: QuadBatch,
+        y: float,
+        colour: Colour,
+        words: tuple[str, str, str],
+        *,
+        second: bool,
+    ) -> bool:
+        """Write one line at ``y``; return whether it took a ``second`` one."""
+        style, (label, message, age), atlas = self.style, words, front.atlas
+        left, right = self.rect.x + 2 * style.hair + style.gap, self.rect.right - style.gap
+        base = y + round((style.line + atlas.ascents["small"]) / 2)
+        rest = right - (atlas.width(age, "small") + style.gap if age else 0)
+        label = atlas.fit(label, "small", 0.4 * (rest - left))
+        x = left + atlas.width(label, "small") + style.gap
+        first, more = message, ""
+        if second and atlas.width(message, "small") > rest - x:
+            parts = message.split(" ")
+            fits = [n for n in range(1, len(parts)) if atlas.width(" ".join(parts[:n]), "small") <= rest - x]
+            if fits:
+                first, more = " ".join(parts[: fits[-1]]), " ".join(parts[fits[-1] :])
+        rect = Rect(self.rect.x, y, self.rect.w, style.line * (2 if more else 1))
         dark: Colour = (0.20 * colour[0], 0.17 * colour[1], 0.15 * colour[2], 0.92)
         back.rect(*rect, dark, radius=style.hair)
         back.rect(rect.x, rect.y, 2 * style.hair, rect.h, colour)
-        base = rect.y + round((rect.h + front.atlas.ascents["small"]) / 2)
-        x = rect.x + 2 * style.hair + style.gap
-        right = rect.right - style.gap
-        if age:
-            right -= front.text(right, base, age, "small", DIM, "right") + style.gap
-        x += front.text(x, base, front.atlas.fit(label, "small", 0.4 * (right - x)), "small", colour) + style.gap
-        if message and right > x:
-            front.text(x, base, front.atlas.fit(message, "small", right - x), "small", TEXT)
+        front.text(right, base, age, "small", DIM, "right")
+        front.text(left, base, label, "small", colour)
+        if first and rest > x:
+            front.text(x, base, atlas.fit(first, "small", rest - x), "small", TEXT)
+        if more:
+            front.text(x, base + style.line, atlas.fit(more, "small", right - x), "small", TEXT)
+        return bool(more)
 
     def live(self, layer: QuadBatch, data: HudData) -> None:
         """Nothing moves here."""

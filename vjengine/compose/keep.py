@@ -47,6 +47,9 @@ class TrailWatch(Protocol):
             control: what the picture was drawn for, a few frames ago.
         """
 
+    def leave(self, control: ControlState) -> None:
+        """Take note that from ``control`` on the trail is too weak to be looked after; there may be looks again."""
+
     def correction(self) -> Correction:
         """Return the correction in force; it is carried out once for each ``number``."""
 

@@ -81,6 +81,8 @@ class Keeper:
         strong = is_strong(control.values, _STAY if self._strong else 1.0) and self._keep.ready
         if strong and not self._strong:
             self._start()
+        elif self._strong and not strong:
+            self._watch.leave(control)
         self._strong = strong
         if not strong:
             self._glide(1.0, control.time.delta)

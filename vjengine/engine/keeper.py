@@ -16,7 +16,7 @@ from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.metrics import Ring
-from vjengine.engine.metrics_log import MetricsLog
+from vjengine.engine.metrics_log import SourceLog
 
 if TYPE_CHECKING:
     from vjengine.stabilise.verdict import Verdict
@@ -78,7 +78,7 @@ class Keeper:
         component: str,
         events: EventQueue,
         *,
-        metrics: MetricsLog | None = None,
+        metrics: SourceLog | None = None,
         make: Make = make_stabiliser,
     ) -> None:
         use_one_thread()
@@ -108,6 +108,13 @@ class Keeper:
         """Look at nothing until :meth:`begin`; what was said at the HUD is taken back."""
         self._judge, self._failed_in = None, None
         self._rest(time)
+
+    def pause(self, time: float) -> None:
+        """Take back what was said and what stands, at session ``time`` (s): for now there is nothing to look at.
+
+        The anchor stays, and with it the correction: where the same goes on soon, so does the judge.
+        """
+        self._quiet(time)
 
     def look(self, pixels: npt.NDArray[Any], params: GeneratorParams, number: int) -> None:
         """Have a picture judged that was made for ``params``; ``number`` is above 0 and goes up."""
@@ -165,7 +172,12 @@ class Keeper:
         """Ask for nothing, and count on from here."""
         self._base = self.correction.read()
         self._publish(NO_CORRECTION)
+        self._quiet(time)
+
+    def _quiet(self, time: float) -> None:
         self._standing, self._level = (), 0
+        if self._metrics is not None:
+            self._metrics.rest(time)
         self._say("ok", "", time)
 
     def _fault(self, error: Exception, params: GeneratorParams) -> None:

@@ -182,7 +182,8 @@ class LiveEngine:
         self.generator.start()
 
     def _build_session(self, stack: contextlib.ExitStack) -> None:
-        self.trail = TrailKeeper(self.events, self.show, live=True)
+        metrics = self.watch.metrics if self.watch is not None else None
+        self.trail = TrailKeeper(self.events, self.show, live=True, metrics=metrics)
         stack.callback(self.trail.stop)
         compositor = build_compositor(self.stage.ctx, self.options.picture, watch=self.trail)
         compositor.scale = self.governor.scale

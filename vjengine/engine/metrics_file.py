@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from vjengine.engine.metrics_log import FORMAT, VERSION
+from vjengine.engine.metrics_log import FORMAT, GENERATOR, TRAIL, VERSION
 from vjengine.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
@@ -149,7 +149,7 @@ class Extremes:
 
 @dataclass(slots=True)
 class Run:
-    """What a log tells.
+    """What a log tells of one source's pictures.
 
     Attributes:
         generator, seed, size: of its first line.
@@ -162,6 +162,7 @@ class Run:
         marks: what else happened.
         bad: lines that cannot be read; ``cut``: True if the last one was cut short; ``lost``: those a slow disk cost.
         slope: least-squares slope of W1 over all frames with an anchor, per minute; NaN below a minute.
+        trail: the same of the compositor's trail; None if it was not looked at.
     """
 
     generator: str = ""
@@ -180,11 +181,18 @@ class Run:
     cut: bool = False
     lost: int = 0
     slope: float = math.nan
+    trail: Run | None = None
 
     @property
     def duration(self) -> float:
         """s from the first frame to the last."""
         return self.end - self.start
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Session time (s) of the first frame and of the last, the trail's among them."""
+        known = [run for run in (self, self.trail) if run is not None and run.frames]
+        return min((run.start for run in known), default=0.0), max((run.end for run in known), default=0.0)
 
 
 GOALS: dict[str, tuple[float, float]] = {
@@ -214,32 +222,44 @@ def last_motion(run: Run) -> float:
     return run.curves.between("motion", run.end - ENDS, run.end)
 
 
-def read_metrics(path: Path) -> Run:
+def read_metrics(path: Path, progress: Callable[[float], None] = lambda share: None) -> Run:
     """Read a log. What cannot be read in it is left out and counted; a last line cut short is no fault.
+
+    Args:
+        path: the log.
+        progress: told now and then what share (0-1) has been read.
 
     Raises:
         ConfigError: if the file cannot be read, or is no such log.
     """
     try:
         with path.open("rb") as file:
-            return _read(path, file)
+            return _read(path, file, progress)
     except OSError as error:
         raise ConfigError(path, "(file)", error.strerror or str(error), "a readable file") from error
 
 
-def _read(path: Path, file: BinaryIO) -> Run:
+def _read(path: Path, file: BinaryIO, progress: Callable[[float], None]) -> Run:
     run = _first(path, file.readline(MAX_LINE))
-    reader = _Reader(run)
-    for line, whole in _lines(file):
+    size = max(1, path.stat().st_size)
+    readers = {GENERATOR: _Reader(run)}
+    for number, (line, whole) in enumerate(_lines(file)):
+        if number % _BATCH == 0:
+            progress(min(file.tell() / size, 1.0))
         try:
             row = json.loads(line)
-            reader.take(row)
+            source = row.get("source", GENERATOR)
+            if source == TRAIL and TRAIL not in readers:
+                run.trail = Run(TRAIL, run.seed, run.size)
+                readers[TRAIL] = _Reader(run.trail)
+            readers[source].take(row)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             if whole:
                 run.bad += 1
             else:
                 run.cut = True
-    reader.finish()
+    for reader in readers.values():
+        reader.finish()
     return run
 
 

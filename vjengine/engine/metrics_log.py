@@ -2,14 +2,21 @@
 
 JSON Lines. The first says what it is, a line with ``event`` tells of a change, every other is a frame's numbers::
 
-    {"format": "vjengine-metrics", "version": 1, "generator": "turbo", "seed": 1, "size": [768, 432]}
-    {"number": 31, "time": 1.0333, "w1": 0.412, ...}
-    {"event": "alarm", "time": 92.4, "number": 2770, "alarm": "colour"}
-    {"event": "response", "time": 92.4, "number": 2770, "level": 1, "words": "colour: stronger correction"}
-    {"event": "cleared", "time": 94.1, "number": 2821, "alarm": "colour"}
+    {"format": "vjengine-metrics", "version": 2, "generator": "turbo", "seed": 1, "size": [768, 432]}
+    {"source": "generator", "number": 31, "time": 1.0333, "w1": 0.412, ...}
+    {"source": "generator", "event": "alarm", "time": 92.4, "number": 2770, "alarm": "colour"}
+    {"source": "generator", "event": "response", "time": 92.4, "number": 2770, "level": 1, "words": "colour: ..."}
+    {"source": "trail", "number": 730, "time": 92.5, "w1": 3.02, ...}
+    {"source": "generator", "event": "cleared", "time": 94.1, "number": 2821, "alarm": "colour"}
+
+``source`` says whose picture it is: the ``generator``'s, or the compositor's ``trail`` while that is looked after
+(``stabilise.trail`` above 0 and a long trail). Each has its own numbers, times that go up, alarms and responses; how
+the two take turns in the file says nothing. Lines without a source, as version 1 had them, are the generator's.
 
 ``anchor`` tells that a scene has its anchor, ``generator`` that another one plays on, ``lost`` how many lines a slow
-disk cost. Times are session time, s. :class:`~vjengine.stabilise.verdict.Verdict` says what the numbers are.
+disk cost. Where nothing is looked at any more (a trail that fades, a generator that does not feed back), what stands is
+``cleared`` and the response goes to 0. Times are session time, s.
+:class:`~vjengine.stabilise.verdict.Verdict` says what the numbers are.
 """
 
 from __future__ import annotations
@@ -34,7 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORMAT = "vjengine-metrics"
-VERSION = 1
+VERSION = 2
+GENERATOR, TRAIL = SOURCES = ("generator", "trail")
+"""Whose pictures a log may tell of."""
 
 _WAITING = 4096
 """Lines a slow disk may be behind: a minute's."""
@@ -62,11 +71,19 @@ class Story:
             yield {"event": "anchor", **when}
         for raised in (name for name in verdict.alarms if name not in self._alarms):
             yield {"event": "alarm", **when, "alarm": raised}
-        for cleared in (name for name in self._alarms if name not in verdict.alarms):
+        self._anchored = verdict.anchored
+        yield from self._to(when, verdict.alarms, verdict.level, verdict.response)
+
+    def rest(self, time: float) -> Iterator[dict[str, Any]]:
+        """Yield what ends at session ``time`` (s) because nothing is looked at any more."""
+        yield from self._to({"time": round(time, 4)}, (), 0, "")
+
+    def _to(self, when: dict[str, Any], alarms: tuple[str, ...], level: int, words: str) -> Iterator[dict[str, Any]]:
+        for cleared in (name for name in self._alarms if name not in alarms):
             yield {"event": "cleared", **when, "alarm": cleared}
-        if verdict.level != self._level:
-            yield {"event": "response", **when, "level": verdict.level, "words": verdict.response}
-        self._alarms, self._level, self._anchored = verdict.alarms, verdict.level, verdict.anchored
+        if level != self._level:
+            yield {"event": "response", **when, "level": level, "words": words}
+        self._alarms, self._level = alarms, level
 
 
 def encode(row: dict[str, Any]) -> str:
@@ -83,6 +100,38 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class SourceLog:
+    """What a log is told of one source's pictures. One thread calls this, live another one for each source.
+
+    Args:
+        log: where the lines go; it stays the caller's.
+        source: one of :data:`SOURCES`.
+    """
+
+    def __init__(self, log: MetricsLog, source: str) -> None:
+        self._log = log
+        self._source = source
+        self._story = Story()
+
+    def write(self, verdict: Verdict) -> None:
+        """Take a verdict, and what it changes."""
+        self._put(verdict.row())
+        for event in self._story.events(verdict):
+            self._put(event)
+
+    def rest(self, time: float) -> None:
+        """Take note that from session ``time`` (s) on nothing is looked at, or something else."""
+        for event in self._story.rest(time):
+            self._put(event)
+
+    def note(self, event: str, **more: Any) -> None:
+        """Take an event of another kind."""
+        self._put({"event": event, **more})
+
+    def _put(self, row: dict[str, Any]) -> None:
+        self._log.put({"source": self._source, **row})
 
 
 class MetricsLog:
@@ -110,7 +159,8 @@ class MetricsLog:
         self.lost = 0
         self.problem = ""
         self._events = events
-        self._story = Story()
+        self._closed = False
+        self._counting = threading.Lock()
         self._waiting: queue.Queue[str | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         try:
@@ -121,20 +171,28 @@ class MetricsLog:
         if live:
             self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
             self._thread.start()
-        self._put(first)
+        self.put(first)
 
-    def write(self, verdict: Verdict) -> None:
-        """Take a verdict, and what it changes. Live, it never waits. One thread calls this."""
-        self._put(verdict.row())
-        for event in self._story.events(verdict):
-            self._put(event)
-
-    def note(self, event: str, **more: Any) -> None:
-        """Take an event of another kind; the same thread calls it."""
-        self._put({"event": event, **more})
+    def put(self, row: dict[str, Any]) -> None:
+        """Take a line. Live it never waits, and several threads may call it."""
+        if self.problem or self._closed:
+            return
+        line = encode(row) + "\n"
+        if self._thread is None:
+            self._write(line)
+            return
+        try:
+            self._waiting.put_nowait(line)
+        except queue.Full:
+            with self._counting:
+                self.lost += 1
+                first = self.lost == 1
+            if first:
+                self._say("warn", f"{self.path}: the disk is too slow, lines are lost")
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write what waits and close the file; what comes after it is not taken."""
+        self._closed = True
         if self.lost:
             log.warning("%s: %d lines lost, the disk was too slow", self.path, self.lost)
         if self._thread is None:
@@ -147,20 +205,6 @@ class MetricsLog:
         except queue.Full:
             return
         thread.join(2.0)
-
-    def _put(self, row: dict[str, Any]) -> None:
-        if self.problem:
-            return
-        line = encode(row) + "\n"
-        if self._thread is None:
-            self._write(line)
-            return
-        try:
-            self._waiting.put_nowait(line)
-        except queue.Full:
-            self.lost += 1
-            if self.lost == 1:
-                self._say("warn", f"{self.path}: the disk is too slow, lines are lost")
 
     # The file belongs to the thread, if there is one.
 

@@ -13,7 +13,7 @@ from vjengine.core.frame import Frame
 from vjengine.core.generation import GeneratorParams
 from vjengine.engine.aside import Aside, InPlace, OnThread
 from vjengine.engine.keeper import Keeper, Make, make_stabiliser
-from vjengine.engine.metrics_log import MetricsLog, header
+from vjengine.engine.metrics_log import GENERATOR, MetricsLog, SourceLog, header
 from vjengine.generate.base import GeneratorSpec
 from vjengine.generate.registry import feeds_back
 
@@ -68,6 +68,7 @@ class Watch:
 
     Attributes:
         keeper: what came of it.
+        metrics: the log, for others who have something to tell; None if there is none.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class Watch:
         loops: Callable[[str], bool] = feeds_back,
         make: Make = make_stabiliser,
     ) -> None:
-        self.keeper = Keeper("stabiliser", events, metrics=metrics, make=make)
-        self._metrics = metrics
+        self.metrics = metrics
+        self._source = SourceLog(metrics, GENERATOR) if metrics is not None else None
+        self.keeper = Keeper("stabiliser", events, metrics=self._source, make=make)
         self._loops = loops
         self._memory = ParamsMemory()
         self._generator = ""
@@ -110,7 +112,7 @@ class Watch:
     @property
     def dropped(self) -> dict[str, int]:
         """Lines of the log that were lost to a slow disk, if there is a log."""
-        return {"metrics_lines": self._metrics.lost} if self._metrics is not None else {}
+        return {"metrics_lines": self.metrics.lost} if self.metrics is not None else {}
 
     def _look(self, frame: Frame) -> None:
         if frame.generator != self._generator:
@@ -125,10 +127,10 @@ class Watch:
 
     def _change(self, frame: Frame) -> None:
         loops = self._loops(frame.generator)
-        if self._generator and self._metrics is not None:
-            self._metrics.note("generator", time=round(frame.made_for, 4), generator=frame.generator)
+        if self._generator and self._source is not None:
+            self._source.note("generator", time=round(frame.made_for, 4), generator=frame.generator)
         self._generator, self._last = frame.generator, 0
-        self._watched = loops or self._metrics is not None
+        self._watched = loops or self._source is not None
         if self._watched:
             self.keeper.begin(correct=loops, time=frame.made_for)
         else:
