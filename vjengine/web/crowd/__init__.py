@@ -1,0 +1,1 @@
+"""The audience's page: prompts, votes and the queue they wait in."""
