@@ -90,6 +90,7 @@ def test_orders_become_events(order: dict[str, object], event: ev.Event) -> None
         {"kind": "macro", "name": ["DROP"], "value": 1},
         {"kind": "macro", "name": "DROP", "value": float("nan")},
         {"kind": "macro", "name": "DROP", "value": "1"},
+        {"kind": "macro", "name": "DROP", "value": 10**400},
         {"kind": "param", "name": "bloom.amount", "position": None},
         {"kind": "look", "name": "../../etc/passwd"},
         {"kind": "look", "step": 2},

@@ -68,6 +68,8 @@ class Hub:
             self._watching -= 1
             if self._watching == 0:
                 self._send({"kind": "watched", "value": False})
+                # Whoever looks next must not see an old picture first.
+                self.picture = b""
 
     def _tell(self, what: str) -> None:
         self._versions[what] += 1

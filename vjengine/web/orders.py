@@ -133,9 +133,14 @@ def _known(order: Mapping[str, Any], field: str, names: Mapping[str, Any], what:
 
 def _number(order: Mapping[str, Any], field: str) -> float:
     value = order.get(field)
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        # JSON has whole numbers of any length.
+        number = math.nan
+    if not math.isfinite(number):
         raise WrongOrder(f"{field!r} is a finite number")
-    return float(value)
+    return number
 
 
 def _text(order: Mapping[str, Any], field: str, longest: int) -> str:
