@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vjengine.core.clock import LiveClock
 from vjengine.core.correction import NO_CORRECTION, Correction
 from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue
@@ -19,6 +22,7 @@ from vjengine.core.generation import GeneratorParams
 from vjengine.engine.session import InlineFrames
 from vjengine.engine.watch import REMEMBERED, ParamsMemory, Watch, watching
 from vjengine.generate.base import GeneratorSpec
+from vjengine.generate.supervisor import GeneratorProcess
 from vjengine.stabilise.verdict import Verdict
 
 
@@ -210,6 +214,41 @@ def test_live_looks_aside_takes_the_newest_and_holds_nobody_up() -> None:
     assert judges.made[0].seen == [(1, 1), (5, 5)]
     assert watch.summary()["skipped"] == 3
     assert not any(thread.name == "stabiliser" for thread in threading.enumerate())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_killed_worker_costs_its_picture_and_not_the_anchor() -> None:
+    events, clock, wait = EventQueue(), LiveClock(), threading.Event()
+    watch = Watch(events, live=True, loops=lambda name: True, lives=lambda: process.restarts)
+    process = GeneratorProcess(GeneratorSpec("still", (64, 36)), clock, events, fps_cap=60.0, on_frame=watch.see)
+    seen: list[tuple[int, int, int]] = []
+    anchored: list[bool] = []
+
+    def run_until(done: Callable[[], bool]) -> None:
+        end = clock.now() + 30
+        while not done():
+            assert clock.now() < end, (process.state, seen[-1])
+            params = GeneratorParams(sequence=len(seen) + 1, time=clock.now())
+            fix = watch.attach(params).correction
+            process.submit(params)
+            seen.append((fix.keep, fix.reseed, fix.restart))
+            anchored.append(watch.keeper.verdict is not None and watch.keeper.verdict.anchored)
+            wait.wait(0.01)
+
+    process.start()
+    try:
+        run_until(lambda: bool(seen) and seen[-1] == (1, 0, 0))
+        began, judged = len(seen), watch.keeper.cost.count
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        run_until(lambda: process.restarts == 1 and seen[-1] == (2, 0, 0))
+        run_until(lambda: watch.keeper.cost.count > judged + 40)
+    finally:
+        process.stop()
+        watch.stop()
+    assert all(anchored[began:]), "the scene's anchor outlives the worker"
+    assert set(seen) == {(0, 0, 0), (1, 0, 0), (2, 0, 0)}, "a picture to come back to for the new one, and only one"
+    assert watch.keeper.alarms == watch.keeper.faults == 0
 
 
 def dream(log: Path) -> bytes:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+NEAR = 3.0
+"""Palette distance (CIELAB) below which a picture may become the one that a new worker comes back to."""
+
+
 class Judge(Protocol):
     """What looks at pictures: :class:`~vjengine.stabilise.stabiliser.Stabiliser`, or another that does as it does."""
 
@@ -93,6 +97,7 @@ class Keeper:
         self._judge: Judge | None = None
         self._correct = True
         self._base = NO_CORRECTION
+        self._renewed = False
         self._standing: tuple[str, ...] = ()
         self._level = 0
         self._words = ""
@@ -108,6 +113,10 @@ class Keeper:
         """Look at nothing until :meth:`begin`; what was said at the HUD is taken back."""
         self._judge, self._failed_in = None, None
         self._rest(time)
+
+    def renew(self) -> None:
+        """Have the next picture that is well kept as the anchor picture: whoever had it is gone."""
+        self._renewed = True
 
     def pause(self, time: float) -> None:
         """Take back what was said and what stands, at session ``time`` (s): for now there is nothing to look at.
@@ -153,6 +162,9 @@ class Keeper:
         self.alarms += sum(name not in self._standing for name in verdict.alarms)
         self.responses += max(0, verdict.level - self._level)
         self._standing, self._level = verdict.alarms, verdict.level
+        if self._renewed and verdict.anchored and not verdict.alarms and not verdict.level and verdict.w1 < NEAR:
+            self._renewed = False
+            self._base = replace(self._base, keep=self._base.keep + 1)
         self._publish(verdict.correction)
         self._say("warn" if verdict.level else "ok", verdict.response if verdict.level else "", verdict.time)
 
@@ -171,6 +183,7 @@ class Keeper:
     def _rest(self, time: float) -> None:
         """Ask for nothing, and count on from here."""
         self._base = self.correction.read()
+        self._renewed = False
         self._publish(NO_CORRECTION)
         self._quiet(time)
 

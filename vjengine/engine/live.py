@@ -166,7 +166,9 @@ class LiveEngine:
         # Diffusion imports large libraries without a word. A spare that holds them makes a restart quick, where
         # there are processors for it.
         heavy = spec.name == "turbo"
-        self.watch = stack.enter_context(watching(spec, self.events, options.metrics, live=True))
+        # Frames only come from the generator that is made next.
+        watch = watching(spec, self.events, options.metrics, live=True, lives=lambda: self.generator.restarts)
+        self.watch = stack.enter_context(watch)
         self.generator = GeneratorProcess(
             spec,
             clock,

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vjengine.engine.metrics_file import GOALS, MOTION_GOAL, Run, first_motion
+from vjengine.engine.metrics_file import GOALS, MOTION_GOAL, Run, Span, first_motion
 from vjengine.errors import MissingDependency
 from vjengine.stabilise.guard import RESPONSES
 from vjengine.stabilise.verdict import ALARMS
 
 _GROUND, _PANEL, _TEXT, _DIM, _FAINT = "#0d0f14", "#141821", "#d5dae3", "#8b94a6", "#3a4252"
 _GOAL, _SCENE, _STEPS = "#62d2a2", "#8b94a6", "#f2b84b"
-_FIRST, _SECOND = "#5b8def", "#e0894f"
+_FIRST, _SECOND, _TRAIL = "#5b8def", "#e0894f", "#e6d7ff"
 _RANGES = {
     "w1": (0.0, 7.0),
     "exposure": (-10.0, 10.0),
@@ -27,6 +27,8 @@ _RANGES = {
     "difference": (0.0, 5.0),
 }
 """Least range of an axis, so that what is harmless looks so; one that begins at 0 never goes below."""
+_PAUSE = 1.0
+"""s without a look that part one trail from the next."""
 _STEPS_OF_TIME = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """s between two times on the axis."""
 _ALARM = {
@@ -120,7 +122,8 @@ def save_plot(run: Run, path: Path | str, title: str = "") -> None:
         from matplotlib.ticker import MultipleLocator
     except ImportError as error:
         raise MissingDependency("matplotlib (plots)", "pip install 'vjengine[plot]'") from error
-    named = [name for name in ALARMS if any(span.alarm == name for span in run.spans)]
+    start, end = run.span
+    named = _named(run, "") + (_named(run.trail, "trail: ") if run.trail is not None else [])
     heights = [0.3 + 0.22 * max(1, len(named)), 1.25, 1.6, 1.6, 1.3, 1.3, 1.3]
     figure = Figure(figsize=(16, 1.9 + 1.18 * sum(heights)), dpi=100, facecolor=_GROUND)
     FigureCanvasAgg(figure)
@@ -132,8 +135,8 @@ def save_plot(run: Run, path: Path | str, title: str = "") -> None:
     _response(axes[1], run)
     for axis, panel in zip(axes[2:], PANELS, strict=True):
         _panel(axis, panel, run)
-    axes[-1].set_xlim(run.start, max(run.end, run.start + 0.1))
-    step = next((step for step in _STEPS_OF_TIME if run.duration / step <= 12), 7200)
+    axes[-1].set_xlim(start, max(end, start + 0.1))
+    step = next((step for step in _STEPS_OF_TIME if (end - start) / step <= 12), 7200)
     axes[-1].xaxis.set_major_locator(MultipleLocator(step))
     axes[-1].xaxis.set_major_formatter(lambda value, _: clock(value))
     axes[-1].set_xlabel("time of the show", color=_DIM, fontsize=9)
@@ -151,7 +154,10 @@ def clock(seconds: float) -> str:
 
 def _title(run: Run) -> str:
     size = f", {run.size[0]}x{run.size[1]}" if run.size[0] else ""
-    return f"Stability of {run.generator or 'a run'}{size}, seed {run.seed}: {run.frames} frames, {clock(run.duration)}"
+    trail = f", {run.trail.frames} looks at the trail" if run.trail is not None else ""
+    start, end = run.span
+    frames = f"{run.frames} frames{trail}, {clock(end - start)}"
+    return f"Stability of {run.generator or 'a run'}{size}, seed {run.seed}: {frames}"
 
 
 def _dress(axis: Any) -> None:
@@ -186,13 +192,20 @@ def _scenes(axis: Any, run: Run) -> Any:
     )
 
 
-def _alarms(axis: Any, run: Run, named: Sequence[str]) -> None:
+def _named(run: Run, prefix: str) -> list[tuple[str, str, list[Span]]]:
+    """Return the label, the name and the spans of each alarm there was."""
+    found = [(name, [span for span in run.spans if span.alarm == name]) for name in ALARMS]
+    return [(prefix + name, name, spans) for name, spans in found if spans]
+
+
+def _alarms(axis: Any, run: Run, named: Sequence[tuple[str, str, list[Span]]]) -> None:
     _head(axis, "Alarms")
-    least = 0.002 * max(run.duration, 0.1)  # what is shorter would not be seen
-    for row, name in enumerate(named):
-        bars = [(span.start, max(span.end - span.start, least)) for span in run.spans if span.alarm == name]
+    start, end = run.span
+    least = 0.002 * max(end - start, 0.1)  # what is shorter would not be seen
+    for row, (_, name, spans) in enumerate(named):
+        bars = [(span.start, max(span.end - span.start, least)) for span in spans]
         axis.broken_barh(bars, (row - 0.38, 0.76), color=_ALARM[name], lw=0)
-    axis.set_yticks(range(len(named)), named)
+    axis.set_yticks(range(len(named)), [label for label, _, _ in named])
     axis.set_ylim(max(len(named), 1) - 0.5, -0.5)
     if not named:
         axis.text(0.5, 0.5, "none", color=_GOAL, ha="center", va="center", fontsize=9, transform=axis.transAxes)
@@ -201,18 +214,28 @@ def _alarms(axis: Any, run: Run, named: Sequence[str]) -> None:
 
 def _response(axis: Any, run: Run) -> None:
     _head(axis, "Response: what was done about it")
-    steps = [(mark.time, mark.level) for mark in run.marks if mark.kind == "response"]
-    times = [run.start, *(time for time, _ in steps), run.end]
-    levels = [0, *(level for _, level in steps), steps[-1][1] if steps else 0]
-    axis.fill_between(times, levels, step="post", color=_STEPS, alpha=0.25, lw=0)
-    axis.step(times, levels, where="post", color=_STEPS, lw=1.4)
+    handles = [_level(axis, run, run, _STEPS, "-", "to the generator")]
     axis.set_yticks(range(len(RESPONSES)), ["nothing to do", *RESPONSES[1:]], fontsize=7)
     axis.set_ylim(-0.4, len(RESPONSES) - 0.6)
+    if run.trail is not None:
+        handles.append(_level(axis, run, run.trail, _TRAIL, ":", "to the trail"))
+        _legend(axis, handles)
+
+
+def _level(axis: Any, whole: Run, run: Run, colour: str, style: str, label: str) -> Any:
+    steps = [(mark.time, mark.level) for mark in run.marks if mark.kind == "response"]
+    start, end = whole.span
+    times = [start, *(time for time, _ in steps), end]
+    levels = [0, *(level for _, level in steps), steps[-1][1] if steps else 0]
+    axis.fill_between(times, levels, step="post", color=colour, alpha=0.25, lw=0)
+    return axis.step(times, levels, where="post", color=colour, lw=1.4, ls=style, label=label)[0]
 
 
 def _panel(axis: Any, panel: Panel, run: Run) -> None:
     _head(axis, panel.title)
     handles = _lines(axis, panel.unit, panel.lines, run)
+    if run.trail is not None:
+        handles.append(_trail(axis, panel.lines[0], run.trail))
     if panel.lines2:
         other = axis.twinx()
         _dress(other)
@@ -244,6 +267,17 @@ def _lines(axis: Any, unit: str, lines: tuple[Line, ...], run: Run, style: str =
         handles += axis.plot(times, mean, color=line.colour, lw=1.1, ls=style, label=line.label)
         handles += _goals(axis, line, run)
     return handles
+
+
+def _trail(axis: Any, line: Line, trail: Run) -> Any:
+    """Draw the same column of the trail."""
+    # A trail fades and another begins: no line from one to the next.
+    times, (_, _, mean) = trail.curves.times, trail.curves.column(line.column)
+    steps = np.diff(times)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    breaks = np.flatnonzero(steps > max(_PAUSE, 2.0 * usual)) + 1
+    times, mean = np.insert(times, breaks, np.nan), np.insert(line.scale * mean, breaks, np.nan)
+    return axis.plot(times, mean, color=_TRAIL, lw=1.0, ls=":", label=f"trail: {line.label}")[0]
 
 
 def _goals(axis: Any, line: Line, run: Run) -> list[Any]:

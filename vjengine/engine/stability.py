@@ -28,8 +28,20 @@ _STILL = 0.02
 def figures(run: Run) -> dict[str, Any]:
     """Return lowest, highest and last value of each column, alarms, responses, and the goals that were met.
 
-    A goal's ``met`` is None where the run is too short, or too still, to tell.
+    A goal's ``met`` is None where the run is too short, or too still, to tell. ``trail`` is the same of the
+    compositor's trail, or None; it is meant to fade, and has no goals.
     """
+    found = {
+        "generator": run.generator,
+        "seed": run.seed,
+        "size": list(run.size),
+        **_told(run),
+        "goals": [*_held(run), _slope(run), _motion(run)],
+    }
+    return {**found, "trail": _told(run.trail) if run.trail is not None else None}
+
+
+def _told(run: Run) -> dict[str, Any]:
     columns = []
     for name, what in WORDS.items():
         found = run.extremes[name]
@@ -44,9 +56,6 @@ def figures(run: Run) -> dict[str, Any]:
             responses.append({"time": mark.time, "level": mark.level, "raised": raised, "words": mark.words})
             level = mark.level
     return {
-        "generator": run.generator,
-        "seed": run.seed,
-        "size": list(run.size),
         "frames": run.frames,
         "anchored": run.anchored,
         "seconds": run.duration,
@@ -55,7 +64,6 @@ def figures(run: Run) -> dict[str, Any]:
             {"alarm": span.alarm, "start": span.start, "end": span.end, "cleared": span.cleared} for span in run.spans
         ],
         "responses": responses,
-        "goals": [*_held(run), _slope(run), _motion(run)],
     }
 
 

@@ -56,14 +56,16 @@ class Watch:
     submits. A generator that does not feed on its own pictures is only watched, and only if there is a log of it. One
     that does is watched at any ``stabilise.amount``: who turns it up in need must find the scene's own anchor there.
 
-    Frames of another generator (the supervisor fell back to the built-in one) start anew; those of the same one after
-    a restart go on.
+    Frames of another generator (the supervisor fell back to the built-in one) start anew. Those of the same one in a
+    new process go on, with the scene's anchor; only its picture is gone with the old process, so the next picture that
+    is well becomes the one to come back to.
 
     Args:
         events: where its words go.
         metrics: where its verdicts go; it stays the caller's.
         live: on a thread of its own.
         loops: tells by name whether a generator feeds on its own pictures.
+        lives: tells how often the generator's process was started anew; asked on the thread that calls :meth:`see`.
         make: makes what judges the pictures.
 
     Attributes:
@@ -78,17 +80,20 @@ class Watch:
         metrics: MetricsLog | None = None,
         live: bool,
         loops: Callable[[str], bool] = feeds_back,
+        lives: Callable[[], int] = lambda: 0,
         make: Make = make_stabiliser,
     ) -> None:
         self.metrics = metrics
         self._source = SourceLog(metrics, GENERATOR) if metrics is not None else None
         self.keeper = Keeper("stabiliser", events, metrics=self._source, make=make)
         self._loops = loops
+        self._lives = lives
         self._memory = ParamsMemory()
         self._generator = ""
         self._last = 0
+        self._life = 0
         self._watched = False
-        self._aside: Aside[Frame] = OnThread(self._look, "stabiliser") if live else InPlace(self._look)
+        self._aside: Aside[tuple[Frame, int]] = OnThread(self._look, "stabiliser") if live else InPlace(self._look)
 
     def attach(self, params: GeneratorParams) -> GeneratorParams:
         """Return ``params`` with the newest correction, and remember them. The session's thread calls this."""
@@ -98,7 +103,7 @@ class Watch:
 
     def see(self, frame: Frame) -> None:
         """Take note of a new frame. Live this returns at once, and of several that wait the newest is looked at."""
-        self._aside.hand(frame)
+        self._aside.hand((frame, self._lives()))
 
     def stop(self) -> None:
         """Look at nothing more."""
@@ -114,7 +119,11 @@ class Watch:
         """Lines of the log that were lost to a slow disk, if there is a log."""
         return {"metrics_lines": self.metrics.lost} if self.metrics is not None else {}
 
-    def _look(self, frame: Frame) -> None:
+    def _look(self, seen: tuple[Frame, int]) -> None:
+        frame, life = seen
+        if life != self._life:
+            self._life = life
+            self.keeper.renew()
         if frame.generator != self._generator:
             self._change(frame)
         if not self._watched or frame.sequence <= self._last:
@@ -138,7 +147,14 @@ class Watch:
 
 
 @contextmanager
-def watching(spec: GeneratorSpec, events: EventQueue, metrics: Path | None, *, live: bool) -> Iterator[Watch | None]:
+def watching(
+    spec: GeneratorSpec,
+    events: EventQueue,
+    metrics: Path | None,
+    *,
+    live: bool,
+    lives: Callable[[], int] = lambda: 0,
+) -> Iterator[Watch | None]:
     """Make the watch that the generator of ``spec`` needs, None if it needs none; end it and its log at the end.
 
     Args:
@@ -146,6 +162,7 @@ def watching(spec: GeneratorSpec, events: EventQueue, metrics: Path | None, *, l
         events: where words for the HUD go.
         metrics: file for the log; None for no log.
         live: on a thread of its own; False looks in place.
+        lives: see :class:`Watch`.
 
     Raises:
         RecordError: if the log cannot be written.
@@ -157,7 +174,7 @@ def watching(spec: GeneratorSpec, events: EventQueue, metrics: Path | None, *, l
     if metrics is not None:
         log = MetricsLog(metrics, header(spec.name, spec.seed, spec.size), events, live=live)
     try:
-        watch = Watch(events, metrics=log, live=live)
+        watch = Watch(events, metrics=log, live=live, lives=lives)
         try:
             yield watch
         finally:
