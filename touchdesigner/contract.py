@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vjengine.core.macros import MacroDef
-from vjengine.inputs.osc_addresses import osc_address_map
-from vjengine.outputs.osc_feed_rows import TEXT_ROWS, feed_rows
+from vjengine.core.osc_said import TEXT_ROWS, feed_rows
+from vjengine.core.osc_tree import osc_tree
 
 README = Path(__file__).with_name("README.md")
 START, END = "<!-- tables: written by contract.py -->", "<!-- end of tables -->"
@@ -41,7 +41,7 @@ def tables() -> str:
     lines += ["", "### Addresses obeyed, on port 9000", ""]
     lines += table(
         ("address", "arguments", "what it does"),
-        [(f"`{row.address}`", row.arguments, row.doc) for row in osc_address_map(EXAMPLES)],
+        [(f"`{row.address}`", row.arguments, row.doc) for row in osc_tree(EXAMPLES)],
     )
     return "\n".join([*lines, ""])
 

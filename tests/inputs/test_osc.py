@@ -331,4 +331,4 @@ def test_the_table_is_whole_and_without_doubles() -> None:
     addresses = [row.address for row in rows]
     assert len({address.lower() for address in addresses}) == len(addresses)
     assert {f"/param/{row.name.replace('.', '/')}" for row in PARAMS} <= set(addresses)
-    assert all(row.arguments and row.doc for row in rows)
+    assert all(row.row.arguments and row.row.doc for row in rows)

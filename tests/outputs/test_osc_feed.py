@@ -23,13 +23,13 @@ from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.looks import Look
 from vjengine.core.macros import MacroState
+from vjengine.core.osc_said import feed_rows
+from vjengine.core.osc_write import MAX_DATAGRAM
 from vjengine.core.params import PARAMS, ParamValues
 from vjengine.core.signals import AudioFeatures, BeatClock
 from vjengine.errors import InputError
 from vjengine.outputs.osc_feed import OscFeed
-from vjengine.outputs.osc_feed_rows import feed_rows
 from vjengine.outputs.osc_feed_writer import FeedWriter, TextWriter
-from vjengine.outputs.osc_write import MAX_DATAGRAM
 
 STATE = ControlState(
     time=FrameTime(600, 10.0, 1 / 60),

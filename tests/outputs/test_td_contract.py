@@ -11,12 +11,12 @@ import pytest
 
 from vjengine.core.control import ControlState
 from vjengine.core.macros import MacroDef, MacroState
+from vjengine.core.osc_packet import MAX_PACKET
+from vjengine.core.osc_said import Tick, feed_rows
+from vjengine.core.osc_tree import osc_tree
+from vjengine.core.osc_write import MAX_DATAGRAM, MAX_TEXT
 from vjengine.inputs.osc import DEFAULT_HOST, DEFAULT_PORT, MESSAGE_RATE, PROMPT_RATE
-from vjengine.inputs.osc_addresses import osc_address_map
-from vjengine.inputs.osc_packet import MAX_PACKET
 from vjengine.outputs.osc_feed import DEFAULT_TARGET
-from vjengine.outputs.osc_feed_rows import Tick, feed_rows
-from vjengine.outputs.osc_write import MAX_DATAGRAM, MAX_TEXT
 
 FOLDER = Path(__file__).parents[2] / "touchdesigner"
 
@@ -37,7 +37,7 @@ def test_every_address_is_on_the_page(page: str) -> None:
     listed = set(re.findall(r"^\| `(/[^`]+)` \|", page, flags=re.MULTILINE))
     macros = {"NAME": MacroDef("NAME"), "LEVEL": MacroDef("LEVEL", "level")}
     sent = {row.address for row in feed_rows(["NAME"])}
-    obeyed = {row.address for row in osc_address_map(macros)}
+    obeyed = {row.address for row in osc_tree(macros)}
     assert sent | obeyed | {"/vj/text/look", "/vj/text/prompt", "/vj/text/status/NAME"} == listed
 
 

@@ -15,13 +15,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from vjengine.core.clock import Clock
+from vjengine.core.control import ControlState
 from vjengine.core.events import Event, PromptSubmitted, StatusChanged
-from vjengine.core.exchange import EventQueue
+from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.macros import MacroDef
-from vjengine.errors import InputError
-from vjengine.inputs.osc_addresses import OscRow, WrongArguments, osc_address_map
-from vjengine.inputs.osc_gate import Bucket, open_udp
-from vjengine.inputs.osc_packet import (
+from vjengine.core.osc_packet import (
     IMMEDIATELY,
     MAX_PACKET,
     MalformedPacket,
@@ -29,6 +27,12 @@ from vjengine.inputs.osc_packet import (
     decode_packet,
     unix_time,
 )
+from vjengine.core.osc_subscribers import Subscribers
+from vjengine.core.osc_tree import osc_tree
+from vjengine.errors import InputError
+from vjengine.inputs.osc_addresses import OscRow, WrongArguments, osc_address_map
+from vjengine.inputs.osc_desk import Desk, Refused, Sender
+from vjengine.inputs.osc_gate import Bucket, open_udp
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,8 @@ MESSAGE_RATE = 20_000.0
 """Messages a second (and at once) that are read; more are dropped and counted."""
 PROMPT_RATE = 5.0
 """Prompts a second (and at once)."""
+ANSWER_RATE = 500.0
+"""Answers a second (and at once)."""
 MAX_WAITING = 1024
 """Most messages waiting for a future time tag."""
 MAX_AHEAD = 10.0
@@ -59,12 +65,17 @@ class OscInput:
         clock: session clock; events carry the time their message was read or its time tag fell due.
         events: where the events go.
         looks: looks that ``/look`` accepts; empty accepts any name.
+        control: where questions (``ADDRESS ?``) read their answer; without it nothing is answered.
+        subscribers: the list that ``/subscribe`` writes and the feed reads; without it nobody can subscribe.
+        allow: IP addresses that are answered and may subscribe, beside this machine.
 
     Attributes:
         received: well-formed messages of known addresses, counted.
         malformed: packets that are no OSC and messages with wrong arguments.
         unknown: messages to addresses that are not in the table.
         dropped: packets and messages over the limits of size, rate or waiting.
+        answered: questions and subscriptions that got an answer.
+        refused: questions and subscriptions of those who are not allowed.
     """
 
     def __init__(
@@ -76,11 +87,15 @@ class OscInput:
         events: EventQueue,
         *,
         looks: Sequence[str] = (),
+        control: Latest[ControlState] | None = None,
+        subscribers: Subscribers | None = None,
+        allow: Sequence[str] = (),
     ) -> None:
         self._address = (host, port)
         self._clock = clock
         self._events = events
         self._rows: dict[str, OscRow] = {row.address.lower(): row for row in osc_address_map(macros, looks)}
+        self._desk = Desk(osc_tree(macros, looks), control, subscribers, allow)
         self._stop = threading.Event()
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -88,6 +103,7 @@ class OscInput:
         self._serial = 0
         self._messages = Bucket(MESSAGE_RATE, clock.now())
         self._prompts = Bucket(PROMPT_RATE, clock.now())
+        self._answers = Bucket(ANSWER_RATE, clock.now())
         self._logged: set[str] = set()
         self._fault_text = ""
         self._fault_time = -1e9
@@ -97,6 +113,8 @@ class OscInput:
         self.malformed = 0
         self.unknown = 0
         self.dropped = 0
+        self.answered = 0
+        self.refused = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -113,6 +131,7 @@ class OscInput:
             return
         self._socket = open_udp(*self._address)
         self._address = (self._address[0], self._socket.getsockname()[1])
+        self._desk.own_port = self._address[1]
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="osc-in", daemon=True)
         self._thread.start()
@@ -153,16 +172,16 @@ class OscInput:
         if sock.gettimeout() != wait:
             sock.settimeout(wait)
         try:
-            data = sock.recv(MAX_PACKET + 1)
+            data, sender = sock.recvfrom(MAX_PACKET + 1)
         except (TimeoutError, BlockingIOError):
             self._report(self._clock.now())
             return
         except OSError as error:
             self._broken(error)
             return
-        self._packet(data, self._clock.now())
+        self._packet(data, sender, self._clock.now())
 
-    def _packet(self, data: bytes, now: float) -> None:
+    def _packet(self, data: bytes, sender: Sender, now: float) -> None:
         if len(data) > MAX_PACKET:
             self.dropped += 1
             self._fault("large", f"a packet of over {MAX_PACKET} bytes was dropped", now)
@@ -178,7 +197,36 @@ class OscInput:
                 return
             self._messages.take(now, len(messages) - 1)
             for message in messages:
-                self._message(message, now)
+                if self._desk.concerns(message):
+                    self._ask(message, sender, now)
+                else:
+                    self._message(message, now)
+
+    def _ask(self, message: OscMessage, sender: Sender, now: float) -> None:
+        """Deal with a question or a subscription; the answer goes to where it came from."""
+        if not self._answers.take(now):
+            self.dropped += 1
+            self._fault("answers", f"over {ANSWER_RATE:g} questions a second; the rest is dropped", now)
+            return
+        try:
+            answer = self._desk.answer(message, sender, now)
+        except Refused as refusal:
+            self.refused += 1
+            self._fault("refused", str(refusal), now)
+            return
+        except WrongArguments as error:
+            self.malformed += 1
+            self._fault("arguments", f"{message.address[:80]} takes {error}", now)
+            return
+        self.received += 1
+        if answer is None or self._socket is None:
+            return
+        self.answered += 1
+        try:
+            self._socket.sendto(answer, sender)
+        except OSError as error:
+            # Whoever asked has gone, or sent from a port that cannot be answered.
+            self._fault("answer", f"an answer could not be sent: {error}", now)
 
     def _message(self, message: OscMessage, now: float) -> None:
         row = self._rows.get(message.address.lower())
@@ -222,7 +270,7 @@ class OscInput:
         if isinstance(error, ConnectionResetError):
             return
         if getattr(error, "winerror", None) == 10040:  # WSAEMSGSIZE
-            self._packet(bytes(MAX_PACKET + 1), self._clock.now())
+            self._packet(bytes(MAX_PACKET + 1), ("", 0), self._clock.now())
             return
         if self._stop.is_set():
             return
@@ -245,7 +293,8 @@ class OscInput:
     # ------------------------------------------------------------ words about it
 
     def _counts(self) -> str:
-        return f"{self.malformed} malformed, {self.unknown} unknown, {self.dropped} dropped"
+        refused = f", {self.refused} refused" if self.refused else ""
+        return f"{self.malformed} malformed, {self.unknown} unknown, {self.dropped} dropped{refused}"
 
     def _fault(self, kind: str, text: str, now: float) -> None:
         """Log the first fault of a kind in full; tell the HUD about the latest, once a second at most."""

@@ -1,4 +1,4 @@
-"""The OSC tree we obey: one table of addresses, from which listening, ``--help`` and the documentation derive.
+"""From the OSC tree to events: what the arguments of every address mean.
 
 Addresses are matched whatever their case. A button's release (a single 0 or False) is not a second press: one-shots
 ignore it. Faders are clamped to their range; NaN, infinity and arguments of a wrong kind are refused.
@@ -7,12 +7,13 @@ ignore it. Faders are clamped to their range; NaN, infinity and arguments of a w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
+from typing import cast
 
 from vjengine.core.events import (
+    CrowdPrompt,
     Event,
     LookSelected,
     MacroLevel,
@@ -28,18 +29,14 @@ from vjengine.core.events import (
     Trigger,
 )
 from vjengine.core.macros import MacroDef, TriggerName
+from vjengine.core.osc_packet import Argument
+from vjengine.core.osc_tree import MAX_NAME, MAX_NUDGE, TEMPO_LIMITS, Kind, OscAddress, osc_tree
 from vjengine.core.params import PARAMS, ParamSpec
-from vjengine.inputs.osc_packet import Argument
+from vjengine.core.prompts import MAX_TEXT
 
 SOURCE = "osc"
-MAX_PROMPT = 500
+MAX_PROMPT = MAX_TEXT
 """Longest prompt, characters."""
-MAX_NAME = 100
-"""Longest name of a look, characters."""
-MAX_NUDGE = 1000.0
-"""Largest nudge, ms either way."""
-TEMPO_LIMITS = (20.0, 400.0)
-"""Slowest and fastest tempo that a range may name, BPM."""
 
 Arguments = tuple[Argument, ...]
 Make = Callable[[Arguments, float], Event | None]
@@ -51,20 +48,21 @@ class WrongArguments(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OscRow:
-    """One address.
+    """One address that makes events.
 
     Attributes:
-        address: as documented.
-        arguments: what it takes, in words.
-        doc: what it does, one line.
+        row: the address.
         make: turns arguments and session time (s) into an event; ``None`` if there is nothing to do (a release).
             Raises WrongArguments.
     """
 
-    address: str
-    arguments: str
-    doc: str
+    row: OscAddress
     make: Make
+
+    @property
+    def address(self) -> str:
+        """The address as documented."""
+        return self.row.address
 
 
 # ---------------------------------------------------------------- reading arguments
@@ -125,9 +123,11 @@ def _param_value(row: ParamSpec, arguments: Arguments, time: float) -> Event:
     return ParamSet(time=time, source=SOURCE, param=row.name, value=value, normalised=False)
 
 
-def _shot(make: Callable[[float], Event], arguments: Arguments, time: float) -> Event | None:
-    """Make a one-shot of a press; a release is nothing."""
-    return make(time) if _one_number(arguments, otherwise=1.0) > 0.0 else None
+def _shot(make: Callable[..., Event], arguments: Arguments, time: float) -> Event | None:
+    """Make a one-shot of a press; a release is nothing. Some senders say "impulse" with a nil."""
+    if arguments == (None,):
+        arguments = ()
+    return make(time=time) if _one_number(arguments, otherwise=1.0) > 0.0 else None
 
 
 def _look(looks: Mapping[str, str], arguments: Arguments, time: float) -> Event:
@@ -159,36 +159,12 @@ def _prompt(arguments: Arguments, time: float) -> Event:
     return PromptSubmitted(time=time, source=SOURCE, text=_text(arguments, MAX_PROMPT))
 
 
-# ---------------------------------------------------------------- the table
-
-PRESS = "nothing, or a number or boolean; 0 is a release and does nothing"
-_TRIGGER_DOCS: Mapping[TriggerName, str] = {
-    "reseed": "a new generator seed",
-    "cut": "the next picture without cross-fade",
-    "clear": "wipe the feedback",
-    "panic": "everything back to the look as written",
-}
-
-
-def _macro_rows(macro: MacroDef) -> Iterable[OscRow]:
-    does = macro.summary or macro.name
-    if macro.kind == "level":
-        yield OscRow(macro.address, "0 to 1; nothing is 1", does, partial(_macro, macro))
-        return
-    yield OscRow(macro.address, "on above 0, off at 0; nothing is on", does, partial(_macro, macro))
-    flip = partial(MacroToggle, source=SOURCE, macro=macro.name)
-    yield OscRow(f"{macro.address}/toggle", PRESS, f"flip {macro.name}", partial(_shot, _at(flip)))
-
-
-def _param_rows(row: ParamSpec) -> Iterable[OscRow]:
-    address = "/param/" + row.name.replace(".", "/")
-    yield OscRow(address, "0 to 1 along the fader", row.doc, partial(_param, row))
-    wanted = "a name or number: " + ", ".join(row.choices) if row.choices else row.expected
-    yield OscRow(f"{address}/value", wanted, row.doc, partial(_param_value, row))
+def _crowd(arguments: Arguments, time: float) -> Event:
+    return CrowdPrompt(time=time, source=SOURCE, text=_text(arguments, MAX_PROMPT))
 
 
 def osc_address_map(macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -> list[OscRow]:
-    """Return every address that is obeyed, in the order of the documentation.
+    """Return every address of the tree that makes events, in its order.
 
     Args:
         macros: the macros of the show.
@@ -196,29 +172,24 @@ def osc_address_map(macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -
     """
     by_lower = {name.lower(): name for name in looks}
 
-    def shot(make: Callable[[float], Event]) -> Make:
-        return partial(_shot, make)
+    def shot(event: type[Event], **fields: object) -> Make:
+        return partial(_shot, partial(event, source=SOURCE, **fields))  # type: ignore[arg-type]
 
-    rows = [row for macro in macros.values() for row in _macro_rows(macro)]
-    rows += [row for spec in PARAMS for row in _param_rows(spec)]
-    rows += [
-        OscRow("/look", "name of a look", "choose a look", partial(_look, by_lower)),
-        OscRow("/look/next", PRESS, "the next look", shot(lambda t: LookSelected(time=t, source=SOURCE, step=1))),
-        OscRow("/look/prev", PRESS, "the previous look", shot(lambda t: LookSelected(time=t, source=SOURCE, step=-1))),
-        OscRow("/tempo/tap", PRESS, "tap the tempo", shot(lambda t: Tap(time=t, source=SOURCE))),
-        OscRow("/tempo/resync", PRESS, "now is the 1 of a bar", shot(lambda t: Resync(time=t, source=SOURCE))),
-        OscRow("/tempo/scale", "0.25 to 4", "read the tempo that many times as fast: 2 or 0.5", _scale),
-        OscRow("/tempo/nudge", "-1000 to 1000 ms", "shift the beat; above 0 is later", _nudge),
-        OscRow("/tempo/range", "lowest, highest: 20 to 400 BPM", "accept tempos of this range only", _range),
-    ]
-    for action in get_args(TriggerName):
-        fire = partial(Trigger, source=SOURCE, action=action)
-        rows.append(OscRow(f"/trigger/{action}", PRESS, _TRIGGER_DOCS[action], shot(_at(fire))))
-    rows.append(
-        OscRow("/prompt", f"one string of at most {MAX_PROMPT} characters", "prompt; empty takes it back", _prompt)
-    )
-    return rows
-
-
-def _at(make: Callable[..., Event]) -> Callable[[float], Event]:
-    return lambda time: make(time=time)
+    makers: Mapping[Kind, Callable[[str], Make]] = {
+        "macro": lambda name: partial(_macro, macros[name]),
+        "toggle": lambda name: shot(MacroToggle, macro=name),
+        "param": lambda name: partial(_param, PARAMS[name]),
+        "value": lambda name: partial(_param_value, PARAMS[name]),
+        "look": lambda _: partial(_look, by_lower),
+        "look_step": lambda name: shot(LookSelected, step=int(name)),
+        "tap": lambda _: shot(Tap),
+        "resync": lambda _: shot(Resync),
+        "scale": lambda _: _scale,
+        "nudge": lambda _: _nudge,
+        "range": lambda _: _range,
+        "trigger": lambda name: shot(Trigger, action=cast(TriggerName, name)),
+        "prompt": lambda _: _prompt,
+        "crowd": lambda _: _crowd,
+        "crowd_clear": lambda _: shot(CrowdPrompt, text=""),
+    }
+    return [OscRow(row, makers[row.kind](row.name)) for row in osc_tree(macros, looks) if row.kind in makers]

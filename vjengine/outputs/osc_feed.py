@@ -1,5 +1,7 @@
 """The OSC feed: what the engine hears and does, 60 times a second, for TouchDesigner and whoever else listens.
 
+Receivers are fixed, or subscribe and keep renewing their lease; those get the feed, or faders as they move.
+
 Sending never blocks and never fails a show: nobody listening, a pulled cable or a full buffer costs packets only.
 Names are looked up once at the start, never while running.
 """
@@ -16,7 +18,9 @@ from vjengine.core.clock import Clock
 from vjengine.core.control import ControlState
 from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
+from vjengine.core.osc_subscribers import Subscriber, Subscribers
 from vjengine.errors import InputError
+from vjengine.outputs.osc_fader_writer import FaderWriter
 from vjengine.outputs.osc_feed_writer import FeedWriter, TextWriter
 
 log = logging.getLogger(__name__)
@@ -49,6 +53,11 @@ def resolve(host: str, port: int) -> _Target:
     return _Target(f"{host}:{port}", family, address)
 
 
+def _guest(host: str, port: int) -> _Target:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return _Target(f"{host}:{port}", family, (host, port))
+
+
 class OscFeed:
     """Sends the feed to any number of receivers.
 
@@ -60,6 +69,7 @@ class OscFeed:
         rate: ticks a second, 1–240.
         text_port_offset: texts go to each target's port plus this; ignored with ``text_targets``.
         text_targets: receivers of texts; empty for none.
+        subscribers: who asked for feedback while running.
 
     Attributes:
         sent: datagrams handed to the network; ``failed``: those it refused; ``ticks``: ticks so far.
@@ -75,6 +85,7 @@ class OscFeed:
         rate: float = 60.0,
         text_port_offset: int = 1,
         text_targets: Sequence[Address] | None = None,
+        subscribers: Subscribers | None = None,
     ) -> None:
         if not 1.0 <= rate <= 240.0:
             raise ValueError(f"the rate must be 1 to 240 ticks a second, not {rate}")
@@ -93,6 +104,13 @@ class OscFeed:
         self._sockets: dict[int, socket.socket] = {}
         self._writer = FeedWriter()
         self._texts = TextWriter()
+        self._faders = FaderWriter()
+        self._offset = text_port_offset
+        self._subscribers = subscribers or Subscribers()
+        self._seen = -1
+        self._feed_guests: list[_Target] = []
+        self._text_guests: list[_Target] = []
+        self._fader_guests: list[_Target] = []
         self.sent = 0
         self.failed = 0
         self.ticks = 0
@@ -115,14 +133,12 @@ class OscFeed:
         self._targets = [resolve(*address) for address in self._addresses]
         self._text_targets = [resolve(*address) for address in self._text_addresses]
         for family in {target.family for target in (*self._targets, *self._text_targets)}:
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            self._sockets[family] = sock
+            self._open(family)
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="osc-out", daemon=True)
         self._thread.start()
-        self._say("ok", "sending to " + ", ".join(target.name for target in self._targets))
+        names = ", ".join(target.name for target in self._targets)
+        self._say("ok", f"sending to {names}" if names else "waiting for subscribers")
 
     def stop(self, timeout: float = 1.0) -> None:
         """Stop sending and close the sockets."""
@@ -151,11 +167,42 @@ class OscFeed:
 
     def _tick(self, now: float) -> None:
         state = self._control.read()
-        for packet in self._writer.write(state, now):
-            self._send(self._targets, packet)
-        for packet in self._texts.write(state, now):
-            self._send(self._text_targets, packet)
+        self._welcome(self._subscribers.present(now))
+        if self._targets or self._feed_guests:
+            for packet in self._writer.write(state, now):
+                self._send(self._targets, packet)
+                self._send(self._feed_guests, packet)
+        if self._text_targets or self._text_guests:
+            for packet in self._texts.write(state, now):
+                self._send(self._text_targets, packet)
+                self._send(self._text_guests, packet)
+        if self._fader_guests:
+            for packet in self._faders.write(state, now):
+                self._send(self._fader_guests, packet)
         self.ticks += 1
+
+    def _welcome(self, guests: Sequence[Subscriber]) -> None:
+        """Follow who came and went. Their hosts are IP addresses: nothing is looked up."""
+        if self._subscribers.version == self._seen:
+            return
+        self._seen = self._subscribers.version
+        taken = {*self._addresses, *self._text_addresses}
+        feed = [guest for guest in guests if guest.wanted == "feed" and (guest.host, guest.port) not in taken]
+        self._feed_guests = [_guest(guest.host, guest.port) for guest in feed]
+        self._text_guests = [
+            _guest(one.host, one.port + self._offset) for one in feed if one.port + self._offset < 65536
+        ]
+        self._fader_guests = [_guest(guest.host, guest.port) for guest in guests if guest.wanted == "faders"]
+        for guest in (*self._feed_guests, *self._fader_guests):
+            if guest.family not in self._sockets:
+                self._open(guest.family)
+        self._faders.forget()
+
+    def _open(self, family: int) -> None:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        self._sockets[family] = sock
 
     def _send(self, targets: Sequence[_Target], packet: bytes) -> None:
         for target in targets:

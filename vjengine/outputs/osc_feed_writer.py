@@ -8,9 +8,9 @@ from collections import deque
 import numpy as np
 
 from vjengine.core.control import ControlState
+from vjengine.core.osc_said import FeedRow, Tick, said_address, tick_rows
+from vjengine.core.osc_write import bundles, float_bytes, float_head, text_message
 from vjengine.core.params import PARAMS
-from vjengine.outputs.osc_feed_rows import FeedRow, Tick, param_address, tick_rows
-from vjengine.outputs.osc_write import bundles, float_bytes, float_head, text_message
 
 REFRESH = 1.0
 """s after which parameters and texts are sent again although they did not change."""
@@ -24,7 +24,7 @@ class FeedWriter:
     def __init__(self) -> None:
         self._macros: tuple[str, ...] = ()
         self._rows: list[tuple[FeedRow, bytes]] = []
-        self._params = [float_head(param_address(row)) for row in PARAMS]
+        self._params = [float_head(said_address(row)) for row in PARAMS]
         self._shown = np.full(len(PARAMS), np.nan)
         self._refreshed = -1e9
         self._last: ControlState | None = None

@@ -54,3 +54,21 @@ def bundles(elements: Iterable[bytes]) -> list[bytes]:
     if len(parts) > 1:
         packets.append(b"".join(parts))
     return packets
+
+
+def message(address: str, *arguments: float | int | str) -> bytes:
+    """Return a message; strings are cut to :data:`MAX_TEXT`, whole numbers are 32 bits wide."""
+    tags, body = b",", b""
+    for argument in arguments:
+        if isinstance(argument, str):
+            tags, body = tags + b"s", body + pad(clip_text(argument))
+        elif isinstance(argument, int):
+            tags, body = tags + b"i", body + struct.pack(">i", min(2**31 - 1, max(-(2**31), argument)))
+        else:
+            tags, body = tags + b"f", body + float_bytes(argument)
+    return pad(address.encode("ascii")) + pad(tags) + body
+
+
+def element(packet: bytes) -> bytes:
+    """Return a message as an element of a bundle: its size before it."""
+    return struct.pack(">i", len(packet)) + packet

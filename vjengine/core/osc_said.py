@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vjengine.core.control import ControlState
+from vjengine.core.osc_tree import param_address
 from vjengine.core.params import PARAMS, ParamSpec
 from vjengine.core.signals import BAND_NAMES
 
@@ -147,15 +148,15 @@ def _macro_rows(name: str) -> Iterable[FeedRow]:
     yield _count(f"macro/{name}/starts", lambda t: t.state.macros[name].starts, "times it went on")
 
 
-def param_address(row: ParamSpec) -> str:
-    """Return the feed's address of a parameter."""
-    return "/vj/param/" + row.name.replace(".", "/")
+def said_address(row: ParamSpec) -> str:
+    """Return the feed's address of a parameter: what is in force, after modulation and macros."""
+    return "/vj" + param_address(row)
 
 
 def _param_row(row: ParamSpec) -> FeedRow:
     span = ", ".join(row.choices) if row.choices else f"{row.low:g} to {row.high:g} {row.unit}".strip()
     return FeedRow(
-        param_address(row),
+        said_address(row),
         "",
         f"0 to 1 for {span}",
         "on change and every second",

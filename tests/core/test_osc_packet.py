@@ -10,7 +10,7 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY as NOW
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from vjengine.inputs.osc_packet import (
+from vjengine.core.osc_packet import (
     MAX_PACKET,
     MalformedPacket,
     OscMessage,
