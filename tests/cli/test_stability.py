@@ -15,7 +15,7 @@ import pytest
 from vjengine.cli.main import main
 from vjengine.core.exchange import EventQueue
 from vjengine.engine.metrics_file import BUCKETS, read_metrics
-from vjengine.engine.metrics_log import GENERATOR, MetricsLog, SourceLog, header
+from vjengine.engine.metrics_log import GENERATOR, TRAIL, MetricsLog, SourceLog, header
 from vjengine.engine.metrics_plot import clock
 from vjengine.stabilise.verdict import Verdict
 
@@ -50,6 +50,45 @@ def test_a_log_is_read_with_its_alarms_responses_and_scenes(tmp_path: Path) -> N
     assert (run.extremes["w1"].high, run.extremes["w1"].high_at) == (12.0, 30.0)
     assert run.within["w1"] == 3584 - 300
     assert (run.bad, run.cut) == (0, False)
+
+
+def test_the_trail_is_told_beside_the_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.json"
+    log = MetricsLog(path, header("turbo", 7, (768, 432)), EventQueue(), live=False)
+    generator, trail = SourceLog(log, GENERATOR), SourceLog(log, TRAIL)
+    for number in range(1, 301):
+        generator.write(replace(HEALTHY, number=number, time=number / 10))
+        if 100 <= number < 200:
+            late = replace(HEALTHY, number=number - 99, time=number / 10 - 1.0, w1=12.0, alarms=("texture",), level=1)
+            trail.write(late)
+    trail.rest(20.0)
+    log.close()
+    run = read_metrics(path)
+    assert run.trail is not None
+    assert (run.frames, run.trail.frames, run.bad) == (300, 100, 0)
+    assert (run.extremes["w1"].high, run.trail.extremes["w1"].high) == (1.0, 12.0)
+    assert not run.spans
+    assert [(span.alarm, span.start, span.end, span.cleared) for span in run.trail.spans] == [
+        ("texture", 9.0, 20.0, True)
+    ]
+    assert main(["stability", "summary", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.index("turbo, seed 7") < out.index("alarms: none") < out.index("the trail: 100 looks in 0:10")
+    assert "0:09 to 0:20  texture" in out
+    assert main(["stability", "summary", str(path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [len(data["alarms"]), len(data["trail"]["alarms"])] == [0, 1]
+
+
+def test_a_log_of_the_first_version_tells_of_the_generator_only(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.json", 300, trouble=(100, 200))
+    old = path.read_text().replace('"source": "generator", ', "").replace('"version": 2', '"version": 1')
+    (tmp_path / "old.json").write_text(old)
+    assert "source" not in old
+    now, then = read_metrics(path), read_metrics(tmp_path / "old.json")
+    assert (then.frames, then.spans, then.marks, then.bad) == (now.frames, now.spans, now.marks, 0)
+    assert then.trail is None
+    assert np.array_equal(then.curves.column("w1"), now.curves.column("w1"), equal_nan=True)
 
 
 def test_the_slope_is_that_of_the_drift(tmp_path: Path) -> None:
@@ -165,6 +204,11 @@ def test_the_plot_shows_alarms_where_they_were(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_log_without_alarms_or_anchor_is_drawn_too(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
+    only = tmp_path / "trail.json"
+    log = MetricsLog(only, header("turbo", 7, (768, 432)), EventQueue(), live=False)
+    SourceLog(log, TRAIL).write(replace(HEALTHY, number=1, time=3.0))
+    log.close()
+    assert main(["stability", "plot", str(only), "-o", str(tmp_path / "c.png")]) == 0
     assert main(["stability", "plot", str(write(tmp_path / "short.json", 1)), "-o", str(tmp_path / "a.png")]) == 0
     assert main(["stability", "plot", str(write(tmp_path / "well.json", 600)), "-o", str(tmp_path / "b.png")]) == 0
 

@@ -10,7 +10,7 @@ import pytest
 from vjengine.compose.hud import PAGES, Hud, HudData
 from vjengine.compose.hud_controls import HintLine, MacroPanel, ParamPanel, chip_order, macro_word
 from vjengine.compose.hud_layout import HudLayout, Rect
-from vjengine.compose.hud_panels import AlertPanel, AudioPanel, OutputPanel, TempoPanel, decibels, duration
+from vjengine.compose.hud_panels import AlertPanel, AudioPanel, OutputPanel, TempoPanel, decibels, duration, shortened
 from vjengine.core.clock import FrameTime
 from vjengine.core.control import ControlState
 from vjengine.core.events import StatusChanged
@@ -241,6 +241,37 @@ def test_warnings_are_amber_errors_red_and_errors_come_first(draw):
     assert amber(second) > 20
     assert reddish(second) == 0
     assert (rest == GREY).all()
+
+
+def test_a_long_alert_takes_two_lines_where_there_is_room(draw):
+    words = "colour, grey, burn, texture, blur, dark: the scene's first picture comes back " * 2
+
+    def lines(count):
+        status = {
+            f"p{i}": StatusChanged(component=f"p{i}", level="warn", message=words, time=19.0) for i in range(count)
+        }
+        layout = HudLayout.of(SIZE, len(BOOK))
+        image, style = draw(data(20.0 + count, status=status)), layout.style
+        step = style.line + style.hair
+        tops = [layout.alerts.y + i * step for i in range(int((layout.alerts.h + style.hair) // step))]
+        return sum(amber(cut(image, layout.alerts._replace(y=top + 3, h=style.line - 6))) > 0 for top in tops), len(
+            tops
+        )
+
+    shown, room = lines(1)
+    assert shown == 2
+    assert lines(room) == (room, room), "every alert has a line before any has two"
+
+
+@pytest.mark.parametrize(
+    ("text", "shorter"),
+    [
+        ("turbo onnx 512x288, at most 3.1 GB", ["turbo onnx 512x288", "turbo onnx", "turbo"]),
+        ("procedural", []),
+    ],
+)
+def test_a_generator_loses_the_end_of_its_words_first(text, shorter):
+    assert shortened(text) == [text, *shorter]
 
 
 def test_alerts_carry_their_age_and_the_overflow_is_counted():
