@@ -30,6 +30,7 @@ class Hub:
         self._versions = {"state": 0, "picture": 0}
         self._news = {"state": asyncio.Event(), "picture": asyncio.Event()}
         self._watching = 0
+        self._following = 0
 
     def receive(self, message: Object | bytes) -> None:
         """Take a message of the show; call it on the event loop."""
@@ -47,9 +48,20 @@ class Hub:
         self._send(order)
 
     async def states(self) -> AsyncIterator[Object]:
-        """Yield the present state and then each new one; states that come while the reader is busy are skipped."""
-        async for _ in self._news_of("state"):
-            yield self.state
+        """Yield the present state and then each new one; states that come while the reader is busy are skipped.
+
+        The show sends many a second only while somebody reads them here; to :attr:`state` alone it sends a few.
+        """
+        self._following += 1
+        if self._following == 1:
+            self._send({"kind": "followed", "value": True})
+        try:
+            async for _ in self._news_of("state"):
+                yield self.state
+        finally:
+            self._following -= 1
+            if self._following == 0:
+                self._send({"kind": "followed", "value": False})
 
     async def pictures(self) -> AsyncIterator[bytes]:
         """Yield the present picture and then each new one, likewise; use it inside :meth:`watching`."""

@@ -6,15 +6,17 @@ object with a ``kind`` of its own, or ``P``, a JPEG of the programme.
 From the show::
 
     {"kind": "hello", "schema": …}      once, first: vjengine.web.view.schema
-    {"kind": "state", …}                up to 30 times a second: vjengine.web.view.snapshot
+    {"kind": "state", …}                30 times a second while "followed", else a few: vjengine.web.view.snapshot
     JPEG                                the picture, a few times a second, only while "watched" says someone looks
 
 From the web process::
 
-    {"kind": "listening", "urls": {"stage": …, "crowd": …, "oscquery": …}}      once every server listens
+    {"kind": "listening", "urls": {"stage": …, "crowd": …, "oscquery": …}, "ports": {…}}    when a server listens
     {"kind": "status", "component": "web" | "crowd" | "oscquery", "level": "ok" | "warn" | "error", "message": …}
     {"kind": "alive"}                   once a second
     {"kind": "watched", "value": true}  when the first page that shows the picture opens; false when the last one closes
+    {"kind": "followed", "value": true}     likewise for the state
+    {"kind": "missing" | "fault", "message": …}     it cannot run, or met a fault; it ends
     {"kind": "queue", "waiting": n, "text": …, "author": …}     the crowd's queue, for the HUD, when it changes
     anything that vjengine.web.orders knows
 """
@@ -48,8 +50,12 @@ def packed(message: Object | bytes) -> bytes:
     return _HEAD.pack(len(body)) + body
 
 
-def read_message(pipe: IO[bytes]) -> Object | bytes | None:
+def read_message(pipe: IO[bytes], longest: int = MAX_MESSAGE) -> Object | bytes | None:
     """Return the next message; None at the pipe's end, be it in the middle of one.
+
+    Args:
+        pipe: what it is read from.
+        longest: bytes that a message may have.
 
     Raises:
         ValueError: what came is no message.
@@ -58,7 +64,7 @@ def read_message(pipe: IO[bytes]) -> Object | bytes | None:
     if len(head) < _HEAD.size:
         return None
     (length,) = _HEAD.unpack(head)
-    if not 1 <= length <= MAX_MESSAGE:
+    if not 1 <= length <= longest:
         raise ValueError(f"a message of {length} bytes")
     body = pipe.read(length)
     if len(body) < length:
