@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +158,21 @@ def test_a_full_disk_costs_the_log_and_is_told_once(live: bool) -> None:
     assert (status.component, status.level) == ("metrics", "error")
     assert "/dev/full cannot be written any more" in status.message
     assert log.problem
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be removed there")
+@pytest.mark.parametrize("live", [False, True])
+def test_a_folder_that_is_removed_in_the_show_is_told_once(tmp_path: Path, live: bool) -> None:
+    path, events = tmp_path / "stick" / "run.json", EventQueue()
+    log = MetricsLog(path, FIRST, events, live=live)
+    source = SourceLog(log, GENERATOR)
+    source.write(Verdict(1))
+    shutil.rmtree(path.parent)
+    source.write(Verdict(2))
+    log.close()
+    (status,) = [event for event in events.drain() if isinstance(event, StatusChanged)]
+    assert (status.component, status.level) == ("metrics", "error")
+    assert status.message == f"{path} cannot be written any more: the file was removed"
 
 
 def test_a_file_that_cannot_be_made_is_refused_before_the_show(tmp_path: Path) -> None:

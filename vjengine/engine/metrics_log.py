@@ -21,10 +21,13 @@ disk cost. Where nothing is looked at any more (a trail that fades, a generator 
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
+import os
 import queue
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -244,6 +247,7 @@ class MetricsLog:
             return
         try:
             self._file.flush()
+            self._check(self._file)
         except OSError as error:
             self._fail(error)
 
@@ -252,9 +256,17 @@ class MetricsLog:
         if file is None:
             return
         try:
-            file.close()
+            with file:
+                self._check(file)
         except OSError as error:
             self._fail(error)
+
+    @staticmethod
+    def _check(file: TextIO) -> None:
+        """Raise FileNotFoundError if the file was removed: writing to one that has no name any more goes well."""
+        about = os.fstat(file.fileno())
+        if stat.S_ISREG(about.st_mode) and about.st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the file was removed")
 
     def _fail(self, error: OSError) -> None:
         if self.problem:
