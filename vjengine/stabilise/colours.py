@@ -32,16 +32,17 @@ def lab_quantiles(lab: Bytes) -> tuple[Floats, float]:
 
     Counted, not sorted: 256 bins each; within a bin values are taken to be spread evenly.
     """
-    counts = [cv2.calcHist([lab], [k], None, [256], [0, 256]).ravel() for k in range(3)]
     count = lab.shape[0] * lab.shape[1]
+    wanted = SHARES * count
     levels = np.empty((len(SHARES), 3))
-    below = np.zeros(257)
+    below = np.zeros((3, 257))
     for k in range(3):
-        np.cumsum(counts[k], out=below[1:])
-        levels[:, k] = np.interp(SHARES * count, below, _EDGES)
+        cv2.calcHist([lab], [k], None, [256], [0, 256]).ravel().cumsum(dtype=np.float64, out=below[k, 1:])
+        levels[:, k] = np.interp(wanted, below[k], _EDGES)
     levels[:, 0] *= 100.0 / 255.0
     levels[:, 1:] -= 128.0
-    lightness = float(counts[0] @ np.arange(256.0)) / count / 2.55
+    # The mean is the sum, over all values above 0, of the share that reaches them.
+    lightness = (255.0 - float(below[0, 1:256].sum()) / count) / 2.55
     return levels.astype(np.float32), lightness
 
 

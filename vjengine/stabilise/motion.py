@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy.typing as npt
 
 from vjengine.stabilise.copies import Bytes, Copies, make_copies
 
-_PX = 2.0
-"""px of a 256 × 144 copy that one of the small copy stands for: flow found there is as true in the median."""
+_PX = 8.0
+"""px of a 256 × 144 copy that one px stands for where flow is looked for. The fast preset never looks any closer; given
+the copy it works on, it need not make and enlarge copies by itself."""
 _STILL = 0.05
 """Mean difference, 8-bit values, below which nothing moves."""
 _SEEN = 0.5
@@ -41,6 +43,7 @@ class Movement:
     def __init__(self) -> None:
         # Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016.
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow.setFinestScale(0)
         self.reset()
 
     def reset(self) -> None:
@@ -62,7 +65,7 @@ class Movement:
             self.reset()
             self._size = copies.full.shape[:2]
         small = copies.small
-        grey: Bytes = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        grey = _quartered(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
         moved = Moved()
         if self._last is not None and self._grey is not None:
             difference = _apart(small, self._last)
@@ -77,15 +80,23 @@ class Movement:
 
     def _motion(self, last: Bytes, grey: Bytes) -> float:
         flow = self._flow.calc(last, grey, None)
-        length = cv2.magnitude(flow[..., 0], flow[..., 1])
-        found = float(np.median(length)) * _PX
-        return found if np.isfinite(found) else 0.0
+        # The middle one of an even number: the mean of two is no truer.
+        length = np.sort(cv2.magnitude(flow[..., 0], flow[..., 1]), axis=None)
+        found = float(length[length.size // 2]) * _PX
+        return found if math.isfinite(found) else 0.0
 
     def _flicker(self, small: Bytes, difference: float) -> float:
         beside = (difference + self._difference) / 2
         if self._before is None or beside < _SEEN:
             return 0.0
         return max(0.0, 1.0 - _apart(small, self._before) / beside)
+
+
+def _quartered(grey: Bytes) -> Bytes:
+    """Return means over 4 × 4 px, halved twice as the flow's own pyramid is."""
+    for _ in range(2):
+        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return grey
 
 
 def _apart(a: Bytes, b: Bytes) -> float:
