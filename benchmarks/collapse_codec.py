@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,21 +133,35 @@ def folder() -> Path:
     return Path(platformdirs.user_cache_dir("vjengine", appauthor=False)) / "benchmarks"
 
 
-def load() -> Codec:
-    """Return the trained codec, trained now if it is not kept."""
-    path = folder() / f"{RECIPE}.pt"
+def cached(recipe: str, made: Callable[[], nn.Module], trained: Callable[[], nn.Module], what: str) -> nn.Module:
+    """Return a trained network, trained now if it is not kept.
+
+    Args:
+        recipe: names the file that it is kept in.
+        made: makes one that the kept weights are put into.
+        trained: trains one.
+        what: is being trained, in words.
+    """
+    path = folder() / f"{recipe}.pt"
     if path.is_file():
-        codec = Codec()
-        codec.load_state_dict(torch.load(path, weights_only=True))
-        return codec.eval()
+        network = made()
+        network.load_state_dict(torch.load(path, weights_only=True))
+        return network.eval()
     started = time.perf_counter()
-    print("collapse: training the auto-encoder once ...", file=sys.stderr, flush=True)
-    codec = train()
+    print(f"collapse: training {what} once ...", file=sys.stderr, flush=True)
+    network = trained().eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(codec.state_dict(), part)
+    torch.save(network.state_dict(), part)
     part.replace(path)
     print(f"collapse: trained in {time.perf_counter() - started:.0f} s, kept in {path}", file=sys.stderr, flush=True)
+    return network
+
+
+def load() -> Codec:
+    """Return the trained codec, trained now if it is not kept."""
+    codec = cached(RECIPE, Codec, train, "the auto-encoder")
+    assert isinstance(codec, Codec)
     return codec
 
 

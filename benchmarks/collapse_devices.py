@@ -1,4 +1,4 @@
-"""Loops of the engine itself: diffusion on its own last picture, and the compositor's trail zooming into itself."""
+"""Loops of the engine itself: its turbo generator, and the compositor's trail zooming into itself."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ from vjengine.core.params import ParamValues
 from vjengine.generate.base import GeneratorSpec, Option, Resumable
 from vjengine.resources import resource_dir
 
-DIFFUSION_SIZE: Size = (128, 64)
+TURBO_SIZE: Size = (128, 64)
 
 
-class DiffusionLoop:
+UNDER_WAY = 40
+"""Frames that it draws before it is looked at: a model with random weights makes of any start what it likes."""
+
+
+class TurboLoop:
     """The turbo generator with random weights: after a second its seed stops travelling, and its noise with it.
 
-    What random weights dream of is no scene, but it freezes as every such loop does.
-    Corrections travel in the parameters and are made on the device. A picture that somebody else changed is given to
-    the generator as if it had drawn it.
+    It freezes as every such loop does, and corrections are made where they are made in a show: on the device. But
+    random weights dream of no scene: each noise has another palette, and there is none to hold. So this one is a check
+    of the machinery; the loop that is judged is :class:`benchmarks.collapse_dream.DreamLoop`.
+    A picture that somebody else changed is given to the generator as if it had drawn it.
     """
 
     anew = 0
@@ -33,9 +38,9 @@ class DiffusionLoop:
     def __init__(self, start: str, seed: int = 1) -> None:
         from vjengine.generate.registry import create_generator
 
-        self._start = scene(start, DIFFUSION_SIZE, seed)
+        self._start = scene(start, TURBO_SIZE, seed)
         options: dict[str, Option] = {"model": "random:tiny", "rung": "eager", "device": "cpu", "threads": 1.0}
-        self._generator = create_generator(GeneratorSpec("turbo", DIFFUSION_SIZE, seed, options))
+        self._generator = create_generator(GeneratorSpec("turbo", TURBO_SIZE, seed, options))
         self._values = ParamValues.of(
             {
                 "turbo.strength": 0.3,
@@ -49,9 +54,12 @@ class DiffusionLoop:
         self._left = 0
 
     def begin(self, again: int = 0) -> Picture:
-        """Give the generator the start picture, turned over ``again`` times."""
-        self._shown, self._left = None, LEAD_IN
-        return turned(self._start, again)
+        """Give the generator the start picture, turned over ``again`` times, and let it draw until it is itself."""
+        self._shown, self._left = None, LEAD_IN + UNDER_WAY
+        picture = turned(self._start, again)
+        for number in range(UNDER_WAY):
+            picture = self.step(picture, GeneratorParams(sequence=number + 1, time=(number - UNDER_WAY) / FPS))
+        return picture
 
     def step(self, picture: Picture, params: GeneratorParams) -> Picture:
         """Draw the next one."""

@@ -164,8 +164,10 @@ class PixelLoop:
 DEVICE_LOOPS = ("codec", "diffusion", "zoom")
 LOOPS = (*HARMS, *DEVICE_LOOPS)
 """All loops by name: the harms, a real auto-encoder, real diffusion and the compositor's own zoom feedback."""
-NEEDS_TORCH = ("codec", "diffusion")
-CORRECTS_INSIDE = ("diffusion", "zoom")
+UNJUDGED = ("turbo",)
+"""Run only where asked for by name: without a scene of its own there is nothing to be held to."""
+NEEDS_TORCH = ("codec", "diffusion", "turbo")
+CORRECTS_INSIDE = ("turbo", "zoom")
 """Loops of the engine: they make this project's corrections themselves, where the picture is."""
 INSIDE_ONLY = ("zoom",)
 """Loops whose picture nobody outside can change."""
@@ -174,7 +176,7 @@ INSIDE_ONLY = ("zoom",)
 def start_of(name: str) -> str:
     """Return the scene that loop ``name`` starts from where nobody says otherwise: all scenes are used."""
     # A trail burns in where bright stands on dark.
-    return "night" if name == "zoom" else SCENES[LOOPS.index(name) % len(SCENES)]
+    return "night" if name == "zoom" else SCENES[(*LOOPS, *UNJUDGED).index(name) % len(SCENES)]
 
 
 def make_loop(name: str, start: str = "", seed: int = 1, keep: bool = False) -> Loop:
@@ -191,10 +193,14 @@ def make_loop(name: str, start: str = "", seed: int = 1, keep: bool = False) -> 
         from benchmarks.collapse_codec import codec_harm
 
         return PixelLoop(codec_harm(), start, seed=seed)
+    if name == "diffusion":
+        from benchmarks.collapse_dream import DreamLoop
+
+        return DreamLoop(start, seed)
     from benchmarks import collapse_devices
 
-    if name == "diffusion":
-        return collapse_devices.DiffusionLoop(start, seed)
+    if name == "turbo":
+        return collapse_devices.TurboLoop(start, seed)
     if name == "zoom":
         return collapse_devices.ZoomLoop(start, seed, keep)
     raise KeyError(name)

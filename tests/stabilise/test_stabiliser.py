@@ -110,6 +110,27 @@ def test_cuts_that_are_told_and_flashes_that_are_not_raise_no_alarm() -> None:
         assert verdict.alarms == ()
 
 
+def tinted(steps: int, far: Callable[[int], float]) -> list[Verdict]:
+    """Watch a scene that gets redder and less green by ``far`` of the step."""
+    watch = Stabiliser()
+    seen = []
+    for step in range(steps):
+        red = far(step)
+        picture = scenes.scene(1, step / 60.0, (1.0 + 0.4 * red, 1.0 - 0.3 * red, 1.0))
+        seen.append(watch.look(picture, GeneratorParams(sequence=step + 1, time=step / 30.0), step + 1))
+    return seen
+
+
+def test_colours_that_come_and_go_are_no_alarm_and_colours_that_only_go_are_one() -> None:
+    swinging = tinted(125, lambda step: 0.5 - 0.5 * float(np.cos(step / 12.0)))[85:]
+    assert max(verdict.w1 for verdict in swinging) > 20.0
+    assert not any(verdict.alarms for verdict in swinging), "this scene has been there before"
+    leaving = tinted(80, lambda step: max(step - 30, 0) / 120.0)
+    past = next(number for number, verdict in enumerate(leaving) if verdict.w1 > 8.0)
+    first = next(number for number, verdict in enumerate(leaving) if verdict.alarms)
+    assert first <= past + 14, "as far and as fast, but one way"
+
+
 def test_switched_off_it_watches_and_does_nothing() -> None:
     alone, _ = looped(BIASES["dark"], 120, amount=0.0)
     assert alone[-1].alarms

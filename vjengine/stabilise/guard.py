@@ -41,7 +41,7 @@ class Limits:
 
 
 LIMITS: Mapping[Alarm, Limits] = {
-    "colour": Limits(lambda v: v.w1 > 8.0 + 2.0 * v.restless and not v.gliding, lambda v: v.w1 < 5.0 or v.gliding),
+    "colour": Limits(lambda v: v.w1 > 8.0 + 2.0 * v.wandering and not v.gliding, lambda v: v.w1 < 5.0 or v.gliding),
     "grey": Limits(lambda v: v.chroma < 0.35, lambda v: v.chroma > 0.55),
     "dark": Limits(lambda v: v.exposure < -20.0, lambda v: v.exposure > -10.0),
     "burn": Limits(lambda v: v.clipped > 0.15 + 2.0 * v.flashing, lambda v: v.clipped < 0.08 + v.flashing),
@@ -50,8 +50,8 @@ LIMITS: Mapping[Alarm, Limits] = {
     "freeze": Limits(lambda v: v.difference < 0.25, lambda v: v.difference > 0.6, hold=90),
     "flicker": Limits(lambda v: v.flicker > 0.6 and v.difference > 6.0, lambda v: v.flicker < 0.3, hold=30),
 }
-"""W1, detail and clipping fired in 12 of 12 surrogate collapses at steps 4-18. A scene that changes much by itself is
-given that much more room."""
+"""W1, detail and clipping fired in 12 of 12 surrogate collapses at steps 4-18. A scene that goes to and fro by
+itself is given that much more room; one that only goes away is not."""
 
 
 class Guard:

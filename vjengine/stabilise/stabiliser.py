@@ -151,7 +151,7 @@ class Stabiliser:
         anchor = self._anchor.statistics
         if anchor is None:
             return plain
-        restless, flashing = self._restless.step(found)
+        restless = self._restless.step(found)
         fine, middle, coarse = (float(value) for value in band_change(found, anchor))
         return replace(
             plain,
@@ -160,8 +160,9 @@ class Stabiliser:
             exposure=found.lightness - anchor.lightness,
             clipped=found.clipped - anchor.clipped,
             chroma=found.chroma / anchor.chroma if anchor.chroma > _COLOURLESS else 1.0,
-            restless=restless,
-            flashing=flashing,
+            restless=restless.pace,
+            wandering=restless.surplus,
+            flashing=restless.flashing,
             # What does not feed on itself cannot drift: it only changes.
             gliding=self._anchor.gliding or not self._correct,
             bands=(fine, middle, coarse),

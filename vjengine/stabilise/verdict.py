@@ -28,7 +28,8 @@ class Verdict:
         difference: mean difference from the last frame, 8-bit values.
         flicker: how much more neighbours differ than every second frame, 0-1.
         restless: how far the palette usually goes in half a second, CIELAB units.
-        flashing: how far the clipped share usually goes in half a second.
+        wandering: how far it goes to and fro by itself, CIELAB units, see :mod:`.restless`.
+        flashing: how far the clipped share goes to and fro by itself.
         gliding: True while an intended change is being taken over.
         bands: log2 of the variances of the fine, middle and coarse band over the anchor's.
         alarms: what is wrong.
@@ -50,6 +51,7 @@ class Verdict:
     difference: float = 0.0
     flicker: float = 0.0
     restless: float = 0.0
+    wandering: float = 0.0
     flashing: float = 0.0
     gliding: bool = False
     bands: Three = (0.0, 0.0, 0.0)
@@ -76,6 +78,7 @@ class Verdict:
             "difference": round(self.difference, 3),
             "flicker": round(self.flicker, 3),
             "restless": round(self.restless, 3),
+            "wandering": round(self.wandering, 3),
             "fine": round(fine, 3),
             "middle": round(middle, 3),
             "coarse": round(coarse, 3),
