@@ -168,11 +168,11 @@ def test_a_folder_that_is_removed_in_the_show_is_told_once(tmp_path: Path, live:
     source = SourceLog(log, GENERATOR)
     source.write(Verdict(1))
     shutil.rmtree(path.parent)
-    source.write(Verdict(2))
+    source.write(Verdict(2, time=7.5))
     log.close()
     (status,) = [event for event in events.drain() if isinstance(event, StatusChanged)]
     assert (status.component, status.level) == ("metrics", "error")
-    assert status.message == f"{path} cannot be written any more: the file was removed"
+    assert (status.time, status.message) == (7.5, f"{path} cannot be written any more: the file was removed")
 
 
 def test_a_file_that_cannot_be_made_is_refused_before_the_show(tmp_path: Path) -> None:

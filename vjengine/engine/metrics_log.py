@@ -163,6 +163,7 @@ class MetricsLog:
         self.problem = ""
         self._events = events
         self._closed = False
+        self._newest = 0.0
         self._counting = threading.Lock()
         self._waiting: queue.Queue[str | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
@@ -180,6 +181,7 @@ class MetricsLog:
         """Take a line. Live it never waits, and several threads may call it."""
         if self.problem or self._closed:
             return
+        self._newest = row.get("time", self._newest)
         line = encode(row) + "\n"
         if self._thread is None:
             self._write(line)
@@ -276,4 +278,4 @@ class MetricsLog:
         self._say("error", self.problem)
 
     def _say(self, level: Any, message: str) -> None:
-        self._events.put(StatusChanged(component="metrics", level=level, message=message))
+        self._events.put(StatusChanged(time=self._newest, component="metrics", level=level, message=message))
