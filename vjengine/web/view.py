@@ -114,5 +114,5 @@ def _positions(state: ControlState) -> Mapping[str, list[float]]:
     found = {}
     for row, now, smoothed in zip(PARAMS.rows, state.values.array.tolist(), state.smoothed.array.tolist(), strict=True):
         aimed = state.targets.get(row.name, smoothed)
-        found[row.name] = [round(row.to_unit(aimed), 4), round(now, 5)]
+        found[row.name] = [round(row.to_unit(aimed), 6), round(now, 5)]
     return found
