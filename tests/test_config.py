@@ -82,6 +82,23 @@ def test_shipped_safety_macros_act_at_once() -> None:
     assert rate.value <= 3.0
 
 
+def test_shipped_defaults_are_each_macros_own() -> None:
+    macros = bundled().values()
+    keys = [key for macro in macros for key in macro.key.split()]
+    notes = [macro.note for macro in macros if macro.note is not None]
+    controllers = [macro.cc for macro in macros if macro.cc is not None]
+    for taken in (keys, notes, controllers):
+        assert len(taken) == len(set(taken))
+
+
+def test_shipped_qr_fades_in_and_lock_locks() -> None:
+    _, invited = shipped(MacroToggle(macro="QR"), seconds=1.0)
+    _, locked = shipped(MacroToggle(macro="LOCK"))
+    assert (invited.values["qr.mix"], invited.values["crowd.lock"]) == (pytest.approx(1.0, abs=0.01), 0.0)
+    assert (locked.values["qr.mix"], locked.values["crowd.lock"]) == (0.0, 1.0)
+    assert bundled()["QR"].attack == bundled()["QR"].release == 0.4
+
+
 def shipped(*events: Event, seconds: float = 0.0) -> tuple[ControlState, ControlState]:
     """Return the control states of the first frame and of one ``seconds`` after ``events``, with what ships."""
     show = Show(bundled(), {})

@@ -17,6 +17,7 @@ from vjengine.compose.keep import TrailWatch
 from vjengine.compose.keeper import Keeper
 from vjengine.compose.limiter import FlashLimiter
 from vjengine.compose.passes import Target, UniformValue, Variants
+from vjengine.compose.qr import Modules, QrCode
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.compose.source import SourceFrames
 from vjengine.core.control import ControlState
@@ -131,9 +132,11 @@ class Compositor:
         self._finishes = Variants(ctx, self._library, "compositor/finish.frag.glsl", FINISHES)
         self._limiter = FlashLimiter(ctx, self._library)
         self._bloom = Bloom(ctx, self._library, size)
+        self._qr = QrCode(ctx, self._library)
         self._source = SourceFrames(ctx)
         self._motion = Motion()
         self._finish: Finish | None = None
+        self._master = 1.0
         self._scale = 1.0
         self._canvas = Canvas(ctx, self._library, size)
         self._keeper = Keeper(ctx, self._library, watch, self._canvas) if watch is not None else None
@@ -152,6 +155,7 @@ class Compositor:
         self._finishes.warm(code.framebuffer, textures, without=MOVING)
         picture.filter(moderngl.LINEAR)
         self._finishes.warm(code.framebuffer, textures, having=MOVING)
+        self._qr.warm()
         canvas.warm()
         light.release()
         code.release()
@@ -198,6 +202,18 @@ class Compositor:
         """Take changed shader files over; cheap, to be called once a frame. Return True if a program was exchanged."""
         return self._library.poll()
 
+    def set_qr(self, modules: Modules | None, caption: str = "") -> None:
+        """Show this QR code wherever ``qr.mix`` asks for one; call it between frames, once for each code.
+
+        Args:
+            modules: ``(n, n)``, True where dark, top row first, without the quiet zone; None for none.
+            caption: what stands below it, one line or more; the first is the largest.
+
+        Raises:
+            ValueError: if ``modules`` is not square.
+        """
+        self._qr.set(modules, caption, self.size)
+
     def resize(self, size: tuple[int, int]) -> None:
         """Make the programme ``size`` (width, height) px; trails start anew."""
         if size != self.size:
@@ -222,8 +238,10 @@ class Compositor:
         Returns the programme's texture, RGBA8 in sRGB code. :attr:`programme` is left bound.
         """
         self.ctx.enable_only(moderngl.NOTHING)
+        before = self._qr.look
+        invited = self._qr.step(control.values, min(control.time.delta, LONGEST_STEP), self.size)
         if control.values["out.freeze"] >= 0.5 and self._finish is not None:
-            self._hold(self._finish, control)
+            self._hold(self._finish, control, invited, self._qr.look != before)
             return self._canvas.programme.texture
         self._follow_scale()
         self._source.take(frame, control)
@@ -234,6 +252,9 @@ class Compositor:
         else:
             _, textures, values = self._source.bindings(control, self.internal_size)
             self._plain.draw(self.programme, textures, {**values, "master": _master(control.values)})
+            self._master = _master(control.values)
+        if invited:
+            self._qr.draw(self.programme, self._master)
         return self._canvas.programme.texture
 
     def _draw_picture(self, control: ControlState) -> None:
@@ -299,6 +320,8 @@ class Compositor:
                 features.append("LIMIT")
                 textures |= self._limiter.textures()
                 uniforms["limit"] = self._limiter.state.amount
+        # With the limiter's word in it, for what is drawn over the picture.
+        self._master = master
         self._finish = Finish(tuple(features), textures, {**uniforms, "master": master})
         self._show(self._finish)
 
@@ -310,12 +333,17 @@ class Compositor:
         each.draw(self._canvas.finished.framebuffer, finish.textures, finish.values)
         self._canvas.present()
 
-    def _hold(self, finish: Finish, control: ControlState) -> None:
-        """Keep the picture; the master brightness still acts, so that a blackout works over a freeze."""
+    def _hold(self, finish: Finish, control: ControlState, invited: bool, changed: bool) -> None:
+        """Keep the picture; the master brightness still acts, so that a blackout works over a freeze.
+
+        Likewise the QR code, if it is ``invited``; ``changed`` tells that it is not as it was in the last frame.
+        """
         master = _master(control.values)
-        if master != finish.values["master"]:
+        if changed or master != finish.values["master"]:
             finish.values["master"] = master
             self._show(finish)
+            if invited:
+                self._qr.draw(self.programme, master)
         self.programme.use()
 
     def release(self) -> None:
@@ -324,6 +352,7 @@ class Compositor:
         self._source.release()
         self._bloom.release()
         self._limiter.release()
+        self._qr.release()
         if self._keeper is not None:
             self._keeper.release()
         self._pictures.release()

@@ -1,0 +1,85 @@
+"""The audience's way in: a page's address as a QR code, for the compositor to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from vjengine.core.exchange import Latest
+
+if TYPE_CHECKING:
+    from vjengine.compose.compositor import Compositor
+    from vjengine.compose.qr import Modules
+
+CALL = "scan · type · see it here"
+LONGEST = 200
+"""Characters of an address: what is longer makes a code too fine for the back of a room."""
+
+
+def qr_modules(url: str) -> Modules:
+    """Return the QR code of ``url``: ``(n, n)``, True where dark, no quiet zone.
+
+    Error correction is M, or better where that takes no more modules: a hand, a lamp or a beam may cover a part.
+
+    Raises:
+        ValueError: if ``url`` is empty or longer than :data:`LONGEST`.
+    """
+    import segno
+
+    if not 0 < len(url) <= LONGEST:
+        raise ValueError(f"an address has 1 to {LONGEST} characters, this one {len(url)}")
+    code = segno.make(url, error="m", micro=False)
+    return np.array([[cell != 0 for cell in row] for row in code.matrix], dtype=np.bool_)
+
+
+def short(url: str) -> str:
+    """Return ``url`` as people type and say it: without scheme, token and trailing slash."""
+    parts = urlsplit(url)
+    return f"{parts.netloc}{parts.path}".rstrip("/") or url
+
+
+def caption(url: str) -> str:
+    """Return the words below the code."""
+    return f"{CALL}\n{short(url)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    url: str = ""
+    modules: Modules | None = None
+
+
+class Invite:
+    """Has the compositor show the page's present address. One thread tells, another draws.
+
+    Attributes:
+        url: the address told last; empty for none.
+    """
+
+    def __init__(self) -> None:
+        self._offer: Latest[_Offer] = Latest(_Offer())
+        self._taken = 0
+
+    @property
+    def url(self) -> str:
+        """The address told last; empty for none."""
+        return self._offer.read().url
+
+    def tell(self, url: str) -> None:
+        """Show ``url`` from now on; empty shows none. Making the code takes some 20 ms, of this thread.
+
+        Raises:
+            ValueError: if ``url`` is longer than :data:`LONGEST`.
+        """
+        if url != self.url:
+            self._offer.publish(_Offer(url, qr_modules(url) if url else None))
+
+    def follow(self, compositor: Compositor) -> None:
+        """Hand a new address to ``compositor``; call it between frames, on its thread. Costs nothing otherwise."""
+        version, offer = self._offer.read_versioned()
+        if version != self._taken:
+            self._taken = version
+            compositor.set_qr(offer.modules, caption(offer.url))
