@@ -136,6 +136,19 @@ class TempoRange(TempoEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearnMidi(Event):
+    """The next MIDI control that is moved shall play ``target``: a macro, a parameter, or ``tempo:tap``, ``look:next`` ….
+
+    An empty target stops looking for one; with ``undo``, what was learnt last is taken back. ``port`` narrows it to
+    controllers whose name contains it. It concerns the MIDI input; the control step ignores it.
+    """
+
+    target: str = ""
+    undo: bool = False
+    port: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChanged(Event):
     """A part of the engine says how it is; the HUD shows it.
 

@@ -218,7 +218,7 @@ def _apply(draft: _Draft, event: ev.Event, show: Show, now: float) -> None:
                 draft.status[component] = event
         case ev.Quit():
             draft.quit = True
-        case ev.TempoEvent():
+        case ev.TempoEvent() | ev.LearnMidi():
             pass
         case _:
             draft.unknown += 1
