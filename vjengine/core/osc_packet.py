@@ -7,7 +7,7 @@ decoder always moves forward: no packet can make it loop (a bundle element of ne
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_PACKET = 16_384
 """Largest datagram that is read, bytes."""
@@ -38,11 +38,19 @@ class MalformedPacket(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OscMessage:
-    """One message. ``timetag`` is the enclosing bundle's, 64-bit NTP; :data:`IMMEDIATELY` outside of bundles."""
+    """One message.
+
+    Attributes:
+        address: as it came.
+        arguments: decoded.
+        timetag: the enclosing bundle's, 64-bit NTP; :data:`IMMEDIATELY` outside of bundles.
+        tags: OSC type tags as they came, without the comma.
+    """
 
     address: str
     arguments: tuple[Argument, ...]
     timetag: int = IMMEDIATELY
+    tags: str = field(default="", compare=False)
 
 
 def unix_time(timetag: int) -> float:
@@ -111,7 +119,7 @@ def _decode_message(data: bytes, start: int, end: int, timetag: int) -> OscMessa
         arguments.append(value)
     if at != end:
         raise MalformedPacket(f"{address}: {end - at} bytes after the last argument")
-    return OscMessage(address, tuple(arguments), timetag)
+    return OscMessage(address, tuple(arguments), timetag, tags[1:].decode("latin-1"))
 
 
 def _argument(data: bytes, at: int, end: int, tag: str, address: str) -> tuple[Argument, int]:

@@ -32,13 +32,15 @@ from vjengine.core.osc_tree import osc_tree
 from vjengine.errors import InputError
 from vjengine.inputs.osc_addresses import OscRow, WrongArguments, osc_address_map
 from vjengine.inputs.osc_desk import Desk, Refused, Sender
-from vjengine.inputs.osc_gate import Bucket, open_udp
+from vjengine.inputs.osc_gate import Bucket, SenderBuckets, open_udp
 
 log = logging.getLogger(__name__)
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 9000
 MESSAGE_RATE = 20_000.0
 """Messages a second (and at once) that are read; more are dropped and counted."""
+SENDER_RATE = 15_000.0
+"""The same of one sender (a host and port), so that one that floods leaves room for the performer's."""
 PROMPT_RATE = 5.0
 """Prompts a second (and at once)."""
 ANSWER_RATE = 500.0
@@ -102,6 +104,7 @@ class OscInput:
         self._waiting: list[tuple[float, int, Event]] = []
         self._serial = 0
         self._messages = Bucket(MESSAGE_RATE, clock.now())
+        self._senders = SenderBuckets(SENDER_RATE)
         self._prompts = Bucket(PROMPT_RATE, clock.now())
         self._answers = Bucket(ANSWER_RATE, clock.now())
         self._logged: set[str] = set()
@@ -185,9 +188,11 @@ class OscInput:
         if len(data) > MAX_PACKET:
             self.dropped += 1
             self._fault("large", f"a packet of over {MAX_PACKET} bytes was dropped", now)
-        elif not self._messages.take(now):
+        elif not self._senders.take(sender, now) or not self._messages.take(now):
             self.dropped += 1
-            self._fault("rate", f"over {MESSAGE_RATE:g} messages a second; the rest is dropped", now)
+            self._fault(
+                "rate", f"over {SENDER_RATE:g} messages a second (of all: {MESSAGE_RATE:g}); the rest is dropped", now
+            )
         else:
             try:
                 messages = decode_packet(data)
@@ -195,6 +200,7 @@ class OscInput:
                 self.malformed += 1
                 self._fault("malformed", f"a packet is not OSC: {error}", now)
                 return
+            self._senders.take(sender, now, len(messages) - 1)
             self._messages.take(now, len(messages) - 1)
             for message in messages:
                 if self._desk.concerns(message):

@@ -1,8 +1,9 @@
-"""The gate OSC comes in by: the socket, and the bucket that limits the rate."""
+"""The gate OSC comes in by: the socket, and the buckets that limit the rate."""
 
 from __future__ import annotations
 
 import socket
+from collections import OrderedDict
 
 from vjengine.errors import InputError
 
@@ -26,6 +27,31 @@ class Bucket:
             return False
         self._tokens -= count
         return True
+
+
+class SenderBuckets:
+    """A bucket for each sender, bounded in number: one that floods leaves room for the others.
+
+    Args:
+        rate: of each, a second.
+        most: buckets kept; the sender not heard for longest is forgotten first.
+    """
+
+    def __init__(self, rate: float, most: int = 256) -> None:
+        self._rate = rate
+        self._most = most
+        self._buckets: OrderedDict[object, Bucket] = OrderedDict()
+
+    def take(self, sender: object, now: float, count: int = 1) -> bool:
+        """Take ``count`` tokens of ``sender``'s; see :meth:`Bucket.take`."""
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            if len(self._buckets) >= self._most:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[sender] = Bucket(self._rate, now)
+        else:
+            self._buckets.move_to_end(sender)
+        return bucket.take(now, count)
 
 
 def open_udp(host: str, port: int) -> socket.socket:
