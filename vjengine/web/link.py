@@ -245,7 +245,7 @@ class WebLink:
         elif kind == "queue":
             self.queue = (int(message["waiting"]), str(message["text"]), str(message["author"]))
         elif kind == "status":
-            if message["level"] in ("ok", "warn", "error"):
+            if message["component"] in _COMPONENTS and message["level"] in ("ok", "warn", "error"):
                 self._say(str(message["component"]), message["level"], str(message["message"]))
         elif kind == "listening":
             self._listening(message)
@@ -271,11 +271,12 @@ class WebLink:
     def _listening(self, message: Object) -> None:
         self.urls = {str(name): str(url) for name, url in message["urls"].items()}
         # The port that was free the first time is kept, so that a page finds its way back after a restart.
-        for name in ("pages", "oscquery"):
-            port = message["ports"].get(name)
-            address = getattr(self._settings, name)
-            if port is not None and address is not None:
-                self._settings = replace(self._settings, **{name: (address[0], int(port))})
+        given, taken = self._settings, message["ports"]
+        if given.pages is not None and "pages" in taken:
+            given = replace(given, pages=(given.pages[0], int(taken["pages"])))
+        if given.oscquery is not None and "oscquery" in taken:
+            given = replace(given, oscquery=(given.oscquery[0], int(taken["oscquery"])))
+        self._settings = given
 
     def _say(self, component: str, level: Level, message: str) -> None:
         if self._said.get(component) == (level, message):
@@ -287,4 +288,5 @@ class WebLink:
         )
 
 
+_COMPONENTS = ("web", "stage", "crowd", "oscquery")
 _REMEDY = "pip install 'starlette>=0.40' 'uvicorn>=0.35' 'websockets>=13' segno"

@@ -80,8 +80,10 @@ def _step_back() -> None:
     """Let the show go first."""
     import psutil
 
+    # Windows has classes instead of numbers.
+    lower: int = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", NICENESS)
     with contextlib.suppress(psutil.Error, OSError):
-        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else NICENESS)
+        psutil.Process().nice(lower)
 
 
 async def _read(pipe: IO[bytes], receive: Callable[[Object | bytes], None]) -> None:
