@@ -29,6 +29,8 @@ _RANGES = {
 """Least range of an axis, so that what is harmless looks so; one that begins at 0 never goes below."""
 _PAUSE = 1.0
 """s without a look that part one trail from the next."""
+_SCENES_SEEN = 60
+"""Scenes up to which each has a line that is clearly seen."""
 _STEPS_OF_TIME = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """s between two times on the axis."""
 _ALARM = {
@@ -187,9 +189,12 @@ def _legend(axis: Any, handles: list[Any]) -> None:
 
 def _scenes(axis: Any, run: Run) -> Any:
     times = [mark.time for mark in run.marks if mark.kind in ("anchor", "generator")]
-    return axis.vlines(
-        times, 0, 1, color=_SCENE, lw=0.8, ls=(0, (2, 3)), transform=axis.get_xaxis_transform(), label="a scene begins"
-    )
+    # The scenes of a whole night would cover what they are to part.
+    alpha = min(1.0, _SCENES_SEEN / max(len(times), 1))
+    lines = axis.vlines(times, 0, 1, color=_SCENE, lw=0.8, ls=(0, (2, 3)), transform=axis.get_xaxis_transform())
+    lines.set_alpha(alpha)
+    lines.set_label("a scene begins")
+    return lines
 
 
 def _named(run: Run, prefix: str) -> list[tuple[str, str, list[Span]]]:
@@ -272,11 +277,14 @@ def _lines(axis: Any, unit: str, lines: tuple[Line, ...], run: Run, style: str =
 def _trail(axis: Any, line: Line, trail: Run) -> Any:
     """Draw the same column of the trail."""
     # A trail fades and another begins: no line from one to the next.
-    times, (_, _, mean) = trail.curves.times, trail.curves.column(line.column)
+    times, mean = trail.curves.times, line.scale * trail.curves.column(line.column)[2]
+    if np.isfinite(mean).any():
+        low, high = axis.get_ylim()
+        axis.set_ylim(min(low, float(np.nanmin(mean))), max(high, float(np.nanmax(mean))))
     steps = np.diff(times)
     usual = float(np.median(steps)) if len(steps) else 0.0
     breaks = np.flatnonzero(steps > max(_PAUSE, 2.0 * usual)) + 1
-    times, mean = np.insert(times, breaks, np.nan), np.insert(line.scale * mean, breaks, np.nan)
+    times, mean = np.insert(times, breaks, np.nan), np.insert(mean, breaks, np.nan)
     return axis.plot(times, mean, color=_TRAIL, lw=1.0, ls=":", label=f"trail: {line.label}")[0]
 
 
