@@ -56,3 +56,11 @@ def test_each_address_is_handed_over_once() -> None:
     invite.tell("")
     invite.follow(board)
     assert board.codes[-1][0] is None
+
+
+def test_an_endless_address_is_told_of_and_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    invite, board = Invite(), Board()
+    invite.tell("x" * (LONGEST + 1))
+    invite.follow(board)
+    assert board.codes[-1][0] is None
+    assert "QR code" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from vjengine.core.exchange import Latest
 if TYPE_CHECKING:
     from vjengine.compose.compositor import Compositor
     from vjengine.compose.qr import Modules
+
+log = logging.getLogger(__name__)
 
 CALL = "scan · type · see it here"
 LONGEST = 200
@@ -69,13 +72,20 @@ class Invite:
         return self._offer.read().url
 
     def tell(self, url: str) -> None:
-        """Show ``url`` from now on; empty shows none. Making the code takes some 20 ms, of this thread.
+        """Show ``url`` from now on; empty shows none, and so does one that is too long.
 
-        Raises:
-            ValueError: if ``url`` is longer than :data:`LONGEST`.
+        It costs nothing if nothing changes. Making a code takes some 20 ms, of this thread: let it be any but the
+        present loop's.
         """
-        if url != self.url:
-            self._offer.publish(_Offer(url, qr_modules(url) if url else None))
+        if url == self.url:
+            return
+        modules = None
+        if url:
+            try:
+                modules = qr_modules(url)
+            except ValueError as error:
+                log.warning("the page's address makes no QR code: %s", error)
+        self._offer.publish(_Offer(url, modules))
 
     def follow(self, compositor: Compositor) -> None:
         """Hand a new address to ``compositor``; call it between frames, on its thread. Costs nothing otherwise."""
