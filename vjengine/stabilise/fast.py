@@ -2,7 +2,8 @@
 
 All steps but the ceiling are linear, so they may change places: the colour matrix and the gains of single px are one
 product on the full picture; everything coarser is worked out in a quarter of the width and height, with the noise, and
-enlarged once. Sums are 16-bit integers of 1/64 code value, rounded by chance; blocks of rows stay in the cache.
+enlarged once. Sums are 16-bit integers of 1/64 code value, rounded by chance; blocks of rows stay in the cache, so
+alpha is taken off and put back block by block too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _SPARE = 61
 _BANK = 1 << 19
 _TURN = 39
 """Each picture rounds on by so many parts, the golden section of all: a px that was rounded up is rounded down next."""
+_COLOURS = np.array((255, 255, 255, 0), np.uint8).view(np.uint32)[0]
+"""What of an RGBA px, taken as one number, is colour."""
 _array = Scratch().get
 
 
@@ -51,59 +54,31 @@ class FastApplier:
             fix: within its limits.
             anchor: ``(H, W, 3)`` uint8, or None.
         """
-        height, width, channels = pixels.shape
+        height, width, _ = pixels.shape
         share = 0.0 if anchor is None else fix.anchor
         chance = np.random.Generator(np.random.Philox(key=(self._seed, fix.number & 0xFFFF_FFFF)))
-        rgb = pixels
-        if channels == 4:
-            rgb = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB, dst=_array("rgb", (height, width, 3), np.uint8))
         colour = np.array(fix.colour, np.float32).reshape(3, 4)
         colour[:, 3] *= 255.0
         unit = np.float32(_UNIT * (1.0 - share))
-        fine, middle, _ = fix.gains
-        field = self._field(rgb, colour, fix, chance)
+        field = self._field(pixels, unit * colour, fix, unit, chance)
         grain = self._grain(width, unit, fix, chance)
-        dither = _array("dither", (ROWS, width, 3), np.int16)
-        np.add(_dither(width, self._seed), _TURN * fix.number % _UNIT, out=dither)
-        dither &= _UNIT - 1
-        size = (height, width, 3)
-        out: Bytes = np.empty(size, np.uint8) if channels == 3 else _array("out", size, np.uint8)
-        for top in range(0, height, ROWS):
+        shifts = chance.integers(_SPARE, size=-(-height // ROWS)).tolist()
+        out: Bytes = np.empty(pixels.shape, np.uint8)
+        for block, top in enumerate(range(0, height, ROWS)):
             end = min(top + ROWS, height)
-            size = (end - top, width, 3)
-            words: Words = _array("words", size, np.int16)
-            source = _array("source", size, np.int16)
-            if middle == fine and fix.ceiling <= 0.0:
-                np.copyto(source, rgb[top:end])
-                cv2.transform(source, unit * fine * colour, dst=words)
-            else:
-                blur = _blurred(rgb, top, end)
-                np.subtract(rgb[top:end], blur, out=source, dtype=np.int16)
-                single = _array("single", size, np.int16)
-                cv2.transform(source, unit * fine * colour[:, :3], dst=single)
-                if fix.ceiling > 0.0:
-                    _bend(single, 255.0 * float(unit) * fix.ceiling)
-                np.copyto(source, blur)
-                cv2.transform(source, unit * middle * colour, dst=words)
-                cv2.add(words, single, dst=words)
+            words = _coloured(pixels, top, end, unit * colour, fix, float(unit))
+            # Sums stay at their ends where numpy's would wrap around.
             if field is not None:
-                cv2.add(words, _enlarged(field, top, end, width, unit), dst=words)
+                cv2.add(words, _enlarged(field, top, end, width), dst=words)
             if anchor is not None and share > 0.0:
                 part = np.multiply(anchor[top:end], np.float32(_UNIT * share)).astype(np.int16)
                 cv2.add(words, part, dst=words)
-            # Sums stay at their ends where numpy's would wrap around.
-            if grain is not None:
-                shift = int(chance.integers(_SPARE))
-                cv2.add(words, grain[: end - top, shift : shift + width], dst=words)
-            cv2.add(words, dither[: end - top], dst=words)
+            shift = shifts[block] if grain.shape[1] > width else 0
+            cv2.add(words, grain[: end - top, shift : shift + width], dst=words)
             words >>= 6
             np.clip(words, 0, 255, out=words)
-            np.copyto(out[top:end], words, casting="unsafe")
-        if channels == 3:
-            return out
-        found: Bytes = cv2.cvtColor(out, cv2.COLOR_RGB2RGBA)
-        found[..., 3] = pixels[..., 3]
-        return found
+            _put(words, pixels[top:end], out[top:end])
+        return out
 
     def _white(self, count: int, width: int, chance: np.random.Generator) -> Floats:
         """Return ``(count, width, 3)`` of white noise: some part of what was drawn once."""
@@ -114,49 +89,118 @@ class FastApplier:
         start = int(chance.integers(self._bank.size - need))
         return self._bank[start : start + need].reshape(count, width, 3)
 
-    def _field(self, rgb: Bytes, colour: Floats, fix: Correction, chance: np.random.Generator) -> Floats | None:
+    def _field(
+        self, pixels: Bytes, colour: Floats, fix: Correction, unit: np.float32, chance: np.random.Generator
+    ) -> Words | None:
         """Return what is to be added of all that is coarser than the fine band, in a quarter of the width and height.
 
-        Code values 0-255, ``(h, w, 3)``; None if there is nothing.
+        Parts of a code value, ``(h, w, 3)``; None if there is nothing.
         """
         _, middle, coarse = fix.gains
-        height, width = rgb.shape[:2]
+        height, width = pixels.shape[:2]
         # As many as the sixteenth has, four times: what lies at the edge comes from beyond it too.
         high, wide = -(-height // 16) * 4, -(-width // 16) * 4
         field: Floats | None = None
         if middle != 1.0 or coarse != 1.0:
-            quarter = _means(rgb)
-            sixteenth = _means(quarter)
+            quarter = _quarter(pixels, fix.number)
+            sixteenth = cv2.transform(_means(quarter), np.float32(1.0 - coarse) * colour)
             down, right = high - quarter.shape[0], wide - quarter.shape[1]
             quarter = cv2.copyMakeBorder(quarter, 0, down, 0, right, cv2.BORDER_REPLICATE)
-            field = (coarse - middle) * cv2.transform(quarter, colour).reshape(high, wide, 3)
-            field += (1.0 - coarse) * _larger(cv2.transform(sixteenth, colour).reshape(sixteenth.shape), 4)
+            field = cv2.transform(quarter, np.float32(coarse - middle) * colour).reshape(high, wide, 3)
+            field += _larger(sixteenth.reshape(high // 4, wide // 4, 3), 4)
         if fix.noise[2] > 0.0:
-            tint = 255.0 * np.array(fix.tint, np.float32).reshape(3, 3)
+            tint = 255.0 * unit * np.array(fix.tint, np.float32).reshape(3, 3)
             amount = fix.noise[2] / (_kept(height, 4, 2) * _kept(width, 4, 2))
             white = self._white(high // 2, wide // 2, chance)
             grain = _larger(cv2.transform(white, np.float32(amount) * tint).reshape(white.shape), 2)
-            field = grain if field is None else field + grain
-        return field
-
-    def _grain(self, width: int, unit: np.float32, fix: Correction, chance: np.random.Generator) -> Words | None:
-        """Return the fine and middle noise of one block of rows, ``(ROWS, W + spare, 3)``; None if there is none."""
-        fine, middle, _ = fix.noise
-        if fine <= 0.0 and middle <= 0.0:
+            field = grain if field is None else np.add(field, grain, out=field)
+        if field is None:
             return None
-        wide = -(-(width + _SPARE) // 3) * 3
+        np.clip(np.rint(field, out=field), -32768, 32767, out=field)
+        return field.astype(np.int16)
+
+    def _grain(self, width: int, unit: np.float32, fix: Correction, chance: np.random.Generator) -> Words:
+        """Return the fine and middle noise of one block of rows, and what the rounding by chance adds.
+
+        Parts of a code value, ``(ROWS, W, 3)``, and some more columns if there is noise.
+        """
+        fine, middle, _ = fix.noise
+        noisy = fine > 0.0 or middle > 0.0
+        wide = -(-(width + _SPARE) // 3) * 3 if noisy else width
+        words: Words = _array("grain words", (ROWS, wide, 3), np.int16)
+        np.add(_dither(wide, self._seed), _TURN * fix.number % _UNIT, out=words)
+        words &= _UNIT - 1
+        if not noisy:
+            return words
         tint = 255.0 * unit * np.array(fix.tint, np.float32).reshape(3, 3)
         grain = _array("grain", (ROWS, wide, 3), np.float32)
-        grain[:] = 0.0
         if fine > 0.0:
             cv2.transform(self._white(ROWS, wide, chance), np.float32(fine) * tint, dst=grain)
+        else:
+            grain[:] = 0.0
         if middle > 0.0:
             white = self._white(ROWS // 3, wide // 3, chance)
             amount = np.float32(middle / (_kept(ROWS, 3, 1) * _kept(wide, 3, 1)))
             grain += _larger(cv2.transform(white, amount * tint).reshape(white.shape), 3)
-        words: Words = _array("grain words", grain.shape, np.int16)
-        np.copyto(words, grain, casting="unsafe")
+        noise = _array("noise words", grain.shape, np.int16)
+        np.copyto(noise, grain, casting="unsafe")
+        words += noise
         return words
+
+
+def _coloured(pixels: Bytes, top: int, end: int, colour: Floats, fix: Correction, unit: float) -> Words:
+    """Return rows ``top`` to ``end`` with their colours, the fine and the middle band gained: parts of a code value.
+
+    Args:
+        pixels: all rows.
+        colour: 3 × 4 matrix to parts of a code value.
+        fix: for the gains and the ceiling.
+        unit: parts of a code value.
+    """
+    width, channels = pixels.shape[1:]
+    # Two rows more above and below, as the binomial takes them.
+    first, last = max(top - 2, 0), min(end + 2, len(pixels))
+    rgb = pixels[first:last]
+    if channels == 4:
+        rgb = cv2.cvtColor(rgb, cv2.COLOR_RGBA2RGB, dst=_array("rgb", (last - first, width, 3), np.uint8))
+        rgb = rgb.reshape(last - first, width, 3)
+    here = slice(top - first, end - first)
+    size = (end - top, width, 3)
+    words, source, other = (_array(name, size, np.int16) for name in ("words", "source", "other"))
+    fine, middle, _ = fix.gains
+    np.copyto(source, rgb[here])
+    if middle == fine and fix.ceiling <= 0.0:
+        cv2.transform(source, np.float32(fine) * colour, dst=words)
+        return words
+    blur = _array("blur", rgb.shape, np.uint8)
+    blur = cv2.GaussianBlur(rgb, (5, 5), 0, dst=blur, borderType=cv2.BORDER_REPLICATE).reshape(rgb.shape)[here]
+    np.copyto(other, blur)
+    if fix.ceiling > 0.0:
+        source -= other
+        cv2.transform(source, np.float32(fine) * colour[:, :3], dst=words)
+        _bend(words, 255.0 * unit * fix.ceiling)
+        cv2.transform(other, np.float32(middle) * colour, dst=source)
+    else:
+        rest = np.float32(middle - fine) * colour
+        rest[:, 3] = middle * colour[:, 3]
+        cv2.transform(source, np.column_stack((np.float32(fine) * colour[:, :3], np.zeros(3, np.float32))), dst=words)
+        cv2.transform(other, rest, dst=source)
+    cv2.add(words, source, dst=words)
+    return words
+
+
+def _put(words: Words, pixels: Bytes, out: Bytes) -> None:
+    """Write colours 0-255 to rows of the picture, with the alpha that ``pixels`` have, if any."""
+    if pixels.shape[2] == 3:
+        np.copyto(out, words, casting="unsafe")
+        return
+    rgb = _array("put", words.shape, np.uint8)
+    np.copyto(rgb, words, casting="unsafe")
+    cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA, dst=out)
+    alpha = _array("alpha", pixels.shape[:2], np.uint32)
+    np.bitwise_or(pixels.view(np.uint32)[..., 0], _COLOURS, out=alpha)
+    seen = out.view(np.uint32)[..., 0]
+    seen &= alpha
 
 
 def _larger(cells: Floats, times: int) -> Floats:
@@ -190,42 +234,52 @@ def _kept(length: int, first: int, then: int) -> float:
     return float(np.sqrt((each**2).sum(axis=0).mean()))
 
 
-def _means(picture: npt.NDArray[np.uint8] | Floats) -> Floats:
-    """Return means over 4 × 4 px, the last px repeated, not rounded: a bias would add up over pictures."""
+def _quarter(pixels: Bytes, number: int) -> Floats:
+    """Return means over 4 × 4 px, the last px repeated, ``(⌈H/4⌉, ⌈W/4⌉, 3)``.
+
+    Halving twice in 8 bit rounds halves up. Every second picture is halved as its negative, which rounds them down: a
+    bias would add up over pictures.
+    """
+    down, right = -pixels.shape[0] % 4, -pixels.shape[1] % 4
+    if down or right:
+        pixels = cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    if number % 2:
+        pixels = np.bitwise_not(pixels, out=_array("negative", pixels.shape, np.uint8))
+    height, width, channels = pixels.shape
+    half = _array("half", (height // 2, width // 2, channels), np.uint8)
+    cv2.resize(pixels, (width // 2, height // 2), dst=half, interpolation=cv2.INTER_AREA)
+    found = cv2.resize(half, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    means: Floats = found.reshape(height // 4, width // 4, channels)[..., :3].astype(np.float32)
+    if number % 2:
+        np.subtract(np.float32(255.0), means, out=means)
+    return means
+
+
+def _means(picture: Floats) -> Floats:
+    """Return means over 4 × 4 px, the last px repeated."""
     down, right = -picture.shape[0] % 4, -picture.shape[1] % 4
     if down or right:
         picture = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
     height, width = picture.shape[0] // 4, picture.shape[1] // 4
-    kind = np.uint16 if picture.dtype == np.uint8 else np.float32
-    four = picture.reshape(height, 4, width * 4, 3)
-    lines = np.add(four[:, 0], four[:, 1], dtype=kind)
-    lines += four[:, 2]
-    lines += four[:, 3]
-    found: Floats = cv2.resize(lines.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    return found.reshape(height, width, 3) * np.float32(0.25)
-
-
-def _blurred(rgb: Bytes, top: int, end: int) -> Bytes:
-    """Return rows ``top`` to ``end`` under the binomial."""
-    above, below = max(top - 2, 0), min(end + 2, len(rgb))
-    blur: Bytes = cv2.GaussianBlur(rgb[above:below], (5, 5), 0, borderType=cv2.BORDER_REPLICATE)
-    return blur.reshape(below - above, -1, 3)[top - above : end - above]
+    found: Floats = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return found.reshape(height, width, 3)
 
 
 def _bend(single: Words, ceiling: float) -> None:
     """Bend the fine band down where it nears ``ceiling``, both in parts of a code value."""
-    values = np.multiply(single, np.float32(1.0 / max(ceiling, 1.0)), out=_array("bent", single.shape, np.float32))
-    values *= values
-    values += 1.0
-    np.sqrt(values, out=values)
-    np.divide(single, values, out=single, casting="unsafe")
+    values, limit, root = (_array(name, single.shape, np.float32) for name in ("bent", "limit", "root"))
+    np.copyto(values, single)
+    limit.fill(max(ceiling, 1.0))
+    cv2.magnitude(values, limit, magnitude=root)
+    cv2.divide(values, root, dst=values, scale=max(ceiling, 1.0))
+    np.copyto(single, values, casting="unsafe")
 
 
-def _enlarged(field: Floats, top: int, end: int, width: int, unit: np.float32) -> Words:
-    """Return rows ``top`` to ``end`` of the field enlarged, in parts of a code value."""
+def _enlarged(field: Words, top: int, end: int, width: int) -> Words:
+    """Return rows ``top`` to ``end`` of the field enlarged."""
     # One more cell above and below, as what is between two cells comes from both.
     first, last = max(top // 4 - 1, 0), min(-(-end // 4) + 1, len(field))
-    cells = np.clip(np.rint(field[first:last] * unit), -32768, 32767).astype(np.int16)
     high, wide = (last - first) * 4, field.shape[1] * 4
-    whole: Words = cv2.resize(cells, (wide, high), dst=_array("enlarged", (high, wide, 3), np.int16))
-    return whole.reshape(high, wide, 3)[top - first * 4 : end - first * 4, :width]
+    whole = _array("enlarged", (high, wide, 3), np.int16)
+    cv2.resize(field[first:last], (wide, high), dst=whole)
+    return whole[top - first * 4 : end - first * 4, :width]
