@@ -27,6 +27,7 @@ from vjengine.core.params import PARAMS
 from vjengine.errors import InputError
 from vjengine.inputs.osc import OscInput
 from vjengine.inputs.osc_addresses import osc_address_map
+from vjengine.inputs.osc_gate import SenderBuckets
 
 MACROS = {
     "DROP": MacroDef("DROP"),
@@ -108,6 +109,10 @@ def plain(event: ev.Event) -> tuple[object, ...]:
         ("/trigger/panic", [], (ev.Trigger, "panic")),
         ("/prompt", ["neon  räin\n"], (ev.PromptSubmitted, "neon räin", 1.0)),
         ("/prompt", [""], (ev.PromptSubmitted, "", 1.0)),
+        ("/crowd/prompt", ["more  cats"], (ev.CrowdPrompt, "more cats", "")),
+        ("/crowd/clear", [1], (ev.CrowdPrompt, "", "")),
+        ("/midi/learn", ["DROP"], (ev.LearnMidi, "DROP", False, "")),
+        ("/midi/learn/undo", [None], (ev.LearnMidi, "", True, "")),
     ],
 )
 def test_addresses_do_what_they_say(
@@ -332,3 +337,13 @@ def test_the_table_is_whole_and_without_doubles() -> None:
     assert len({address.lower() for address in addresses}) == len(addresses)
     assert {f"/param/{row.name.replace('.', '/')}" for row in PARAMS} <= set(addresses)
     assert all(row.row.arguments and row.row.doc for row in rows)
+
+
+def test_one_sender_that_floods_leaves_room_for_the_others() -> None:
+    gate = SenderBuckets(100.0, most=2)
+    assert sum(gate.take("a", 0.0) for _ in range(1000)) == 100
+    assert gate.take("b", 0.0)
+    assert not gate.take("a", 0.0)
+    assert gate.take("a", 0.5)
+    gate.take("c", 0.5)
+    assert gate.take("b", 0.5), "forgotten, so it begins anew; memory is bounded"

@@ -24,7 +24,7 @@ TEMPO_LIMITS = (20.0, 400.0)
 
 Kind = Literal[
     "macro", "toggle", "param", "value", "look", "look_step", "tap", "resync", "scale", "nudge", "range", "trigger",
-    "prompt", "crowd", "crowd_clear", "subscribe", "unsubscribe",
+    "prompt", "crowd", "crowd_clear", "learn", "learn_undo", "subscribe", "unsubscribe",
 ]  # fmt: skip
 """What an address does."""
 Value = float | int | str
@@ -188,6 +188,9 @@ def osc_tree(macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -> list[
         OscAddress("/crowd/prompt", "crowd", "", (Span("s"),), text,
                    "let a text in among the crowd's, past the queue; empty takes the present one back"),
         OscAddress("/crowd/clear", "crowd_clear", "", _PRESSED, PRESS, "take the crowd's present text back"),
+        OscAddress("/midi/learn", "learn", "", (Span("s"),), "name of a macro or parameter, or tempo:tap and the like",
+                   "the next MIDI control that is moved shall play it; empty stops waiting for one"),
+        OscAddress("/midi/learn/undo", "learn_undo", "", _PRESSED, PRESS, "take back what was learnt last"),
         OscAddress("/subscribe", "subscribe", "", (host, port),
                    "nothing, or port, or host and port; then faders or feed",
                    "send feedback there for a minute; send it again in time to keep it"),

@@ -15,6 +15,7 @@ from typing import cast
 from vjengine.core.events import (
     CrowdPrompt,
     Event,
+    LearnMidi,
     LookSelected,
     MacroLevel,
     MacroSet,
@@ -163,6 +164,10 @@ def _crowd(arguments: Arguments, time: float) -> Event:
     return CrowdPrompt(time=time, source=SOURCE, text=_text(arguments, MAX_PROMPT))
 
 
+def _learn(arguments: Arguments, time: float) -> Event:
+    return LearnMidi(time=time, source=SOURCE, target=_text(arguments, MAX_NAME))
+
+
 def osc_address_map(macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -> list[OscRow]:
     """Return every address of the tree that makes events, in its order.
 
@@ -190,6 +195,8 @@ def osc_address_map(macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -
         "trigger": lambda name: shot(Trigger, action=cast(TriggerName, name)),
         "prompt": lambda _: _prompt,
         "crowd": lambda _: _crowd,
+        "learn": lambda _: _learn,
+        "learn_undo": lambda _: shot(LearnMidi, undo=True),
         "crowd_clear": lambda _: shot(CrowdPrompt, text=""),
     }
     return [OscRow(row, makers[row.kind](row.name)) for row in osc_tree(macros, looks) if row.kind in makers]
