@@ -65,6 +65,8 @@ class WordList:
         bare = folded(word.strip("*"))
         if " " in bare:
             self._phrases.append([_squeezed(part) for part in bare.split()])
+            # A mark between them makes them one word.
+            self._whole[_squeezed(bare.replace(" ", ""))].append(_runs(bare.replace(" ", "")))
             return
         once, runs = _squeezed(bare), _runs(bare)
         if not once:
