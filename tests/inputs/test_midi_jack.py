@@ -20,7 +20,7 @@ from vjengine.core.exchange import EventQueue
 from vjengine.core.macros import MacroDef
 from vjengine.errors import InputError
 from vjengine.inputs.midi import MidiInput
-from vjengine.inputs.midi_map import MidiMap, ParamTarget, TempoTarget
+from vjengine.inputs.midi_map import Control, MidiMap, ParamTarget, Row, TempoTarget
 from vjengine.inputs.midi_ports import choose
 from vjengine.inputs.midi_process import list_midi_inputs
 
@@ -31,7 +31,7 @@ MAPPING = MidiMap.from_macros(
         "INTENSITY": MacroDef("INTENSITY", kind="level", cc=10),
     }
 )
-TAPS = MidiMap(notes=MappingProxyType({(0, note): TempoTarget("tap") for note in range(128)}))
+TAPS = MidiMap(MappingProxyType({Control("note", 0, note): Row(TempoTarget("tap")) for note in range(128)}))
 
 Start = Callable[..., MidiInput]
 
@@ -164,7 +164,7 @@ def test_a_flooding_fader_merges_and_ends_where_it_was_left(
     controller: Callable[[str], Any], listen: Start, collector: Any
 ) -> None:
     pads = controller("pads")
-    fader = MidiMap(controls=MappingProxyType({(0, 20): ParamTarget("feedback.mix")}))
+    fader = MidiMap(MappingProxyType({Control("control", 0, 20): Row(ParamTarget("feedback.mix"))}))
     midi = listen(fader)
     collector.until(connected(midi, "pads:out"))
 

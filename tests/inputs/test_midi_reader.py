@@ -19,17 +19,31 @@ from vjengine.core.events import (
     TempoScale,
     Trigger,
 )
-from vjengine.inputs.midi_map import LookTarget, MacroTarget, MidiMap, ParamTarget, Target, TempoTarget, TriggerTarget
+from vjengine.inputs.midi_map import (
+    Control,
+    LookTarget,
+    MacroTarget,
+    MidiMap,
+    ParamTarget,
+    Row,
+    Target,
+    TempoTarget,
+    TriggerTarget,
+)
 from vjengine.inputs.midi_reader import MidiReader
 
+KINDS = {"n": "note", "c": "control", "p": "program"}
 
-def rows(**targets: Target) -> MappingProxyType[tuple[int, int], Target]:
-    return MappingProxyType({(0, int(key[1:])): target for key, target in targets.items()})
+
+def rows(**targets: Target) -> MappingProxyType[Control, Row]:
+    return MappingProxyType(
+        {Control(KINDS[key[0]], 0, int(key[1:])): Row(target) for key, target in targets.items()}  # type: ignore[arg-type]
+    )
 
 
 DROP = MacroTarget("DROP", "momentary")
 MAPPING = MidiMap(
-    notes=rows(
+    rows(
         n36=DROP,
         n37=DROP,
         n39=MacroTarget("AUDIO", "toggle"),
@@ -42,16 +56,14 @@ MAPPING = MidiMap(
         n58=TriggerTarget("cut"),
         n59=ParamTarget("out.black", 1.0),
         n60=ParamTarget("feedback.mix"),
-    ),
-    controls=rows(
         c7=MacroTarget("ENERGY", "level"),
         c20=ParamTarget("feedback.mix"),
         c21=ParamTarget("gen.rotate"),
         c64=DROP,
         c65=MacroTarget("AUDIO", "toggle"),
         c66=TempoTarget("double"),
-    ),
-    programs=rows(p3=LookTarget("ember")),
+        p3=LookTarget("ember"),
+    )
 )
 
 
@@ -125,13 +137,15 @@ def test_tempo_looks_and_triggers() -> None:
 
 
 def test_other_channels_can_be_left_alone() -> None:
-    reader = MidiReader(MidiMap(MAPPING.notes, channels=frozenset({10})), "midi:pads")
+    reader = MidiReader(MidiMap(MAPPING.rows, channels=frozenset({10})), "midi:pads")
     assert play([0x90, 50, 90], reader=reader) == []
     assert play([0x99, 50, 90], reader=reader) == [Tap(time=1.5, source="midi:pads")]
 
 
 def test_a_channel_row_beats_the_row_for_all() -> None:
-    mapping = MidiMap(MappingProxyType({(0, 50): TempoTarget("tap"), (10, 50): TempoTarget("resync")}))
+    mapping = MidiMap(
+        {Control("note", 0, 50): Row(TempoTarget("tap")), Control("note", 10, 50): Row(TempoTarget("resync"))}
+    )
     events = play([0x90, 50, 90], [0x99, 50, 90], reader=MidiReader(mapping, ""))
     assert [type(event) for event in events] == [Tap, Resync]
 

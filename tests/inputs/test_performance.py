@@ -57,7 +57,7 @@ def test_machines_own_words_are_not_recorded() -> None:
 
 def test_every_kind_a_hand_makes_is_in_the_table() -> None:
     defined = {kind for kind in vars(ev).values() if isinstance(kind, type) and issubclass(kind, ev.Event)}
-    assert defined - set(pf.RECORDED.values()) == {ev.Event, ev.StatusChanged, ev.Quit, ev.TempoEvent}
+    assert defined - set(pf.RECORDED.values()) == {ev.Event, ev.StatusChanged, ev.Quit, ev.TempoEvent, ev.LearnMidi}
 
 
 FAULTS = [

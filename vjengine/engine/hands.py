@@ -19,11 +19,11 @@ from vjengine.errors import InputError
 from vjengine.inputs.keys import KeyMap
 from vjengine.inputs.macro_files import MacroFiles
 from vjengine.inputs.midi import MidiInput
-from vjengine.inputs.midi_map import MidiMap
+from vjengine.inputs.midi_learn import learnt_file
+from vjengine.inputs.midi_rig import MidiRig
 from vjengine.inputs.osc import OscInput
 from vjengine.inputs.performance import PerformancePlayer, PerformanceWriter, load_performance
 from vjengine.outputs.keyboard import KeyStroke
-from vjengine.resources import resource_dir
 
 log = logging.getLogger(__name__)
 LOCAL_KEYS = frozenset(("tab", "f1", "f11"))
@@ -54,11 +54,9 @@ class Hands:
         self.writer: PerformanceWriter | None = None
         if options.perform is not None:
             self.player = PerformancePlayer(load_performance(options.perform), events)
-        mapping = MidiMap.from_macros(show.macros)
-        map_file = options.midi_map or resource_dir("presets") / "midi" / "default.yaml"
-        mapping = mapping.extended(map_file, show.macros, tuple(show.looks))
+        rig = MidiRig.load(show.macros, tuple(show.looks), map_file=options.midi_map, learnt=learnt_file())
         try:
-            self._start(options, show, control, mapping)
+            self._start(options, show, control, rig)
         except BaseException:
             self._stack.close()
             raise
@@ -67,7 +65,7 @@ class Hands:
             self._stack.callback(self.writer.close)
             say(f"writing what is played to {options.save_performance}")
 
-    def _start(self, options: LiveOptions, show: Show, control: Latest[ControlState], mapping: MidiMap) -> None:
+    def _start(self, options: LiveOptions, show: Show, control: Latest[ControlState], rig: MidiRig) -> None:
         self.files = MacroFiles(
             options.active or active_dir(macros_dir(options.picture)), show.macros, control, self._clock, self._events
         )
@@ -75,7 +73,7 @@ class Hands:
         self._stack.callback(self.files.stop)
         self.midi: MidiInput | None = None
         if tuple(options.midi) != ("none",):
-            self.midi = MidiInput(mapping, self._clock, self._events, ports=options.midi)
+            self.midi = MidiInput(rig, self._clock, self._events, control, ports=options.midi)
             self.midi.start()
             self._stack.callback(self.midi.stop, 0.3)
         self.osc: OscInput | None = None

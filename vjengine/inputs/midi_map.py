@@ -1,22 +1,51 @@
-"""What each key, fader and button of a MIDI controller does: typed rows, read from the macros and a mapping file."""
+"""What each key, fader and button of a MIDI controller does: the rows of a map. Files are read by ``midi_map_file``."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Literal, NamedTuple
 
 from vjengine.core.macros import MacroDef, MacroKind, TriggerName
 from vjengine.core.params import PARAMS
-from vjengine.strict_yaml import Place, Reader, bounded, one_of, read_fields, read_yaml, suggest, text
 
 TempoFunction = Literal["tap", "resync", "half", "double", "nudge"]
+Kind = Literal["note", "control", "program", "bend", "pressure", "touch"]
+"""Of a control: key or pad, controller (CC), program change, pitch bend, channel pressure, pressure of one key."""
+Encoding = Literal["twos", "offset", "sign"]
+"""How an endless encoder writes its steps: two's complement, 64 plus the steps, or bit 6 as the sign."""
+Curve = Literal["linear", "exponential", "s-curve"]
+Pickup = Literal["soft", "jump"]
+"""``soft``: a fader moves nothing until it passes the present value. ``jump``: it moves at once."""
+Mode = Literal["momentary", "toggle"]
 
 ANY_CHANNEL = 0
 """Channel number of rows that hold on every channel; real channels are 1–16."""
+BANKS = 16
+"""Most banks of a map; they are numbered from 1."""
+
+
+class Control(NamedTuple):
+    """One control of a controller: its kind of message, its channel (1–16 or :data:`ANY_CHANNEL`) and its number.
+
+    Pitch bend and channel pressure have no number: 0.
+    """
+
+    kind: Kind
+    channel: int
+    number: int
+
+    @property
+    def anywhere(self) -> Control:
+        """The same control on any channel."""
+        return Control(self.kind, ANY_CHANNEL, self.number)
+
+    def __str__(self) -> str:
+        words = {"control": "CC", "bend": "pitch bend", "touch": "key pressure"}
+        name = words.get(self.kind, self.kind)
+        number = "" if self.kind in ("bend", "pressure") else f" {self.number}"
+        return f"{name}{number}" + (f" ch{self.channel}" if self.channel else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +55,13 @@ class MacroTarget:
     macro: str
     kind: MacroKind
 
+    def __str__(self) -> str:
+        return self.macro
+
 
 @dataclass(frozen=True, slots=True)
 class ParamTarget:
-    """A parameter. A fader moves it, a key sets it to ``position`` (0–1), or to its velocity if that is ``None``."""
+    """A parameter. A fader moves it; a key sets it to ``position`` (0–1), or to its velocity if that is ``None``."""
 
     param: str
     position: float | None = None
@@ -40,6 +72,9 @@ class ParamTarget:
         row = PARAMS[self.param]
         return row.low == -row.high
 
+    def __str__(self) -> str:
+        return self.param if self.position is None else f"{self.param} at {self.position:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class TempoTarget:
@@ -47,6 +82,9 @@ class TempoTarget:
 
     function: TempoFunction
     milliseconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"tempo {self.function}" + (f" {self.milliseconds:+g} ms" if self.function == "nudge" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +94,9 @@ class LookTarget:
     look: str = ""
     step: int = 0
 
+    def __str__(self) -> str:
+        return f"look {self.look or ('next' if self.step > 0 else 'previous')}"
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerTarget:
@@ -63,209 +104,174 @@ class TriggerTarget:
 
     action: TriggerName
 
-
-Target = MacroTarget | ParamTarget | TempoTarget | LookTarget | TriggerTarget
-Rows = Mapping[tuple[int, int], Target]
-"""Targets by ``(channel, number)``; the channel is 1–16 or :data:`ANY_CHANNEL`."""
+    def __str__(self) -> str:
+        return self.action
 
 
-def _empty() -> Rows:
+@dataclass(frozen=True, slots=True)
+class BankTarget:
+    """A bank of this map by number (from 1), or the next (+1) or previous (−1) one by ``step``, around the end."""
+
+    bank: int = 0
+    step: int = 0
+
+    def __str__(self) -> str:
+        return f"bank {self.bank or ('next' if self.step > 0 else 'previous')}"
+
+
+Target = MacroTarget | ParamTarget | TempoTarget | LookTarget | TriggerTarget | BankTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one control does, and how.
+
+    Attributes:
+        target: what it acts on.
+        fine: number of the controller that sends the low seven bits of a 14-bit pair; ``None`` for a 7-bit one.
+        encoder: how an endless encoder writes its steps; ``None`` for a fader.
+        step: how far one step of an encoder moves the target, of its range.
+        acceleration: how much farther, at most, when it is turned fast: 1 doubles the step.
+        curve: how the fader's travel maps to the target's.
+        low, high: positions (0–1) of the target at the fader's two ends; ``low`` above ``high`` turns it round.
+        pickup: soft takeover or not; ``None`` for the map's own.
+        mode: what a key does: ``momentary`` or ``toggle``; ``None`` for what suits the target.
+        velocity: False if how hard a key is hit makes no difference.
+        colour: name of the colour of its light, where the controller has several.
+    """
+
+    target: Target
+    fine: int | None = None
+    encoder: Encoding | None = None
+    step: float = 0.01
+    acceleration: float = 0.0
+    curve: Curve = "linear"
+    low: float = 0.0
+    high: float = 1.0
+    pickup: Pickup | None = None
+    mode: Mode | None = None
+    velocity: bool = True
+    colour: str = ""
+
+    @property
+    def continuous(self) -> bool:
+        """True if the target follows a fader's every move."""
+        if self.mode is not None:
+            return False
+        if isinstance(self.target, MacroTarget):
+            return self.target.kind == "level"
+        return isinstance(self.target, ParamTarget) and self.target.position is None
+
+
+Rows = Mapping[Control, Row]
+
+
+def _none() -> Rows:
     return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class MidiMap:
-    """The rows of one controller layout.
+class Layer:
+    """Rows to put on top of a map, as one file or one section of it gives them; ``None`` takes a row away.
 
     Attributes:
-        notes: what keys and pads do.
-        controls: what faders, knobs and CC buttons do.
-        programs: what program changes do.
-        channels: channels listened to, 1–16; empty for all.
+        rows: rows of every bank.
+        banks: rows of one bank only, by its number.
+        channels: channels listened to; ``None`` leaves what the map says.
+        pickup: how faders take over; ``None`` leaves what the map says.
+        defaults: False starts from nothing.
+        profile: name of the controller profile to use, ``"none"`` for none, empty to choose it by the port's name.
     """
 
-    notes: Rows = field(default_factory=_empty)
-    controls: Rows = field(default_factory=_empty)
-    programs: Rows = field(default_factory=_empty)
+    rows: Mapping[Control, Row | None] = field(default_factory=dict)
+    banks: Mapping[int, Mapping[Control, Row | None]] = field(default_factory=dict)
+    channels: frozenset[int] | None = None
+    pickup: Pickup | None = None
+    defaults: bool = True
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MidiMap:
+    """The rows of one controller.
+
+    Attributes:
+        rows: rows in force in every bank.
+        banks: rows in force in one bank only, by its number; they win over ``rows``.
+        channels: channels listened to, 1–16; empty for all.
+        pickup: how faders take over where the row says nothing.
+    """
+
+    rows: Rows = field(default_factory=_none)
+    banks: Mapping[int, Rows] = field(default_factory=dict)
     channels: frozenset[int] = frozenset()
+    pickup: Pickup = "jump"
 
     @classmethod
     def from_macros(cls, macros: Mapping[str, MacroDef]) -> MidiMap:
         """Return the map of the notes and controllers that the macros ask for themselves, on every channel."""
-        notes: dict[tuple[int, int], Target] = {}
-        controls: dict[tuple[int, int], Target] = {}
+        rows: dict[Control, Row] = {}
         for macro in macros.values():
-            target = MacroTarget(macro.name, macro.kind)
+            row = Row(MacroTarget(macro.name, macro.kind))
             if macro.note is not None:
-                notes[ANY_CHANNEL, macro.note] = target
+                rows[Control("note", ANY_CHANNEL, macro.note)] = row
             if macro.cc is not None:
-                controls[ANY_CHANNEL, macro.cc] = target
-        return cls(MappingProxyType(notes), MappingProxyType(controls))
+                rows[Control("control", ANY_CHANNEL, macro.cc)] = row
+        return cls(MappingProxyType(rows))
 
-    @classmethod
-    def load(cls, path: Path, macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -> MidiMap:
-        """Return :meth:`from_macros` extended by the file ``path``; see :meth:`extended`."""
-        return cls.from_macros(macros).extended(path, macros, looks)
-
-    def extended(self, path: Path, macros: Mapping[str, MacroDef], looks: Sequence[str] = ()) -> MidiMap:
-        """Return this map with the rows of a mapping file added; its rows win, and ``null`` takes a row away.
-
-        Args:
-            path: YAML file with ``notes``, ``controls``, ``programs``, ``channels`` and ``defaults``.
-            macros: the macros it may name.
-            looks: the looks it may name; empty accepts any name.
-
-        Raises:
-            ConfigError: naming file, key, value and what was expected.
-        """
-        place = Place(path)
-        read_rows = _rows_reader(macros, looks)
-        table: dict[str, Reader] = {
-            "channels": _channels,
-            "defaults": _switch,
-            "notes": read_rows,
-            "controls": read_rows,
-            "programs": read_rows,
+    def with_layer(self, layer: Layer) -> MidiMap:
+        """Return this map with the rows of ``layer`` on top."""
+        base = self if layer.defaults else MidiMap(channels=self.channels, pickup=self.pickup)
+        banks = {
+            number: _merged(base.banks.get(number, {}), layer.banks.get(number, {}))
+            for number in sorted({*base.banks, *layer.banks})
         }
-        data = read_fields(place, read_yaml(path), table)
-        base = self if data.get("defaults", True) else MidiMap()
-        _refuse_stuck(place.at("programs"), data.get("programs", {}))
         return replace(
             base,
-            notes=_merged(base.notes, data.get("notes", {})),
-            controls=_merged(base.controls, data.get("controls", {})),
-            programs=_merged(base.programs, data.get("programs", {})),
-            channels=data.get("channels", base.channels),
+            rows=_merged(base.rows, layer.rows),
+            banks=MappingProxyType(banks),
+            channels=base.channels if layer.channels is None else layer.channels,
+            pickup=layer.pickup or base.pickup,
         )
+
+    @property
+    def bank_numbers(self) -> tuple[int, ...]:
+        """The numbers of the banks, in order; at least bank 1."""
+        return tuple(sorted(self.banks)) or (1,)
 
     def hears(self, channel: int) -> bool:
         """Return True if ``channel`` (1–16) is listened to."""
         return not self.channels or channel in self.channels
 
-    @staticmethod
-    def find(rows: Rows, channel: int, number: int) -> Target | None:
-        """Return the target of ``number`` on ``channel`` (1–16); a row for that channel beats one for all."""
-        found = rows.get((channel, number))
-        return found if found is not None else rows.get((ANY_CHANNEL, number))
+    def view(self, bank: int) -> View:
+        """Return the rows in force in ``bank``."""
+        return View(_merged(self.rows, self.banks.get(bank, {})))
 
 
-def _merged(base: Rows, rows: Mapping[tuple[int, int], Target | None]) -> Rows:
+class View:
+    """The rows in force in one bank, quick to look up."""
+
+    __slots__ = ("_coarse", "rows")
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._coarse = {
+            Control("control", control.channel, row.fine): control.number
+            for control, row in rows.items()
+            if row.fine is not None
+        }
+
+    def find(self, control: Control) -> Row | None:
+        """Return the row of ``control``, which has a real channel; a row for that channel beats one for all."""
+        row = self.rows.get(control)
+        return row if row is not None else self.rows.get(control.anywhere)
+
+    def coarse(self, control: Control) -> Control | None:
+        """Return the control whose low seven bits ``control`` sends, or ``None`` if it is not one of a pair."""
+        number = self._coarse.get(control, self._coarse.get(control.anywhere))
+        return None if number is None else Control("control", control.channel, number)
+
+
+def _merged(base: Rows, rows: Mapping[Control, Row | None]) -> Rows:
     merged = {**base, **rows}
-    return MappingProxyType({key: target for key, target in merged.items() if target is not None})
-
-
-# ---------------------------------------------------------------- reading the file
-
-_NUMBER = re.compile(r"(?:ch([0-9]{1,2})/)?([0-9]{1,3})")
-_NUDGE_LIMIT = 250.0
-
-
-def _switch(place: Place, value: Any) -> bool:
-    if not isinstance(value, bool):
-        place.refuse(value, "true or false")
-    return value
-
-
-def _channels(place: Place, value: Any) -> frozenset[int]:
-    listed = value if isinstance(value, list) else [value]
-    for channel in listed:
-        if isinstance(channel, bool) or not isinstance(channel, int) or not 1 <= channel <= 16:
-            place.refuse(value, "a MIDI channel from 1 to 16, or a list of them")
-    return frozenset(listed)
-
-
-def _row_key(place: Place, key: Any, value: Any) -> tuple[int, int]:
-    """Read ``36`` (any channel) or ``ch10/36``."""
-    match = None if isinstance(key, bool) else _NUMBER.fullmatch(str(key))
-    channel = int(match[1]) if match and match[1] else ANY_CHANNEL
-    if match is None or int(match[2]) > 127 or (match[1] and not 1 <= channel <= 16):
-        place.refuse(value, "a number from 0 to 127 as key, or ch1/0 to ch16/127 for one channel only")
-    return channel, int(match[2])
-
-
-def _rows_reader(macros: Mapping[str, MacroDef], looks: Sequence[str]) -> Reader:
-    """Return a reader of ``{number: {what: name}}``."""
-    read_target = _target_reader(macros, looks)
-
-    def read(place: Place, data: Any) -> dict[tuple[int, int], Target | None]:
-        if not isinstance(data, dict):
-            place.refuse(data, "a mapping like {36: {macro: DROP}}")
-        rows: dict[tuple[int, int], Target | None] = {}
-        for key, value in data.items():
-            here = place.at(key)
-            rows[_row_key(here, key, value)] = None if value is None else read_target(here, value)
-        return rows
-
-    return read
-
-
-def _target_reader(macros: Mapping[str, MacroDef], looks: Sequence[str]) -> Callable[[Place, Any], Target]:
-    """Return a reader of one row's right-hand side."""
-    fields: dict[str, Reader] = {
-        "macro": _macro_reader(macros),
-        "param": _param,
-        "position": lambda place, value: bounded(place, value, 0.0, 1.0, "0 to 1"),
-        "tempo": one_of(*get_args(TempoFunction)),
-        "ms": lambda place, value: bounded(place, value, -_NUDGE_LIMIT, _NUDGE_LIMIT, "-250 to 250 ms"),
-        "look": _look_reader(looks),
-        "trigger": one_of(*get_args(TriggerName)),
-    }
-    main = ("macro", "param", "tempo", "look", "trigger")
-
-    def read(place: Place, data: Any) -> Target:
-        given = read_fields(place, data, fields)
-        named = [key for key in main if key in given]
-        if len(named) != 1:
-            place.refuse(data, "exactly one of " + ", ".join(main))
-        if "position" in given and "param" not in given:
-            place.at("position").refuse(given["position"], "'position' beside 'param' only")
-        if ("ms" in given) != (given.get("tempo") == "nudge"):
-            place.refuse(data, "'ms' with 'tempo: nudge', as in {tempo: nudge, ms: -10}, and with nothing else")
-        if "param" in given:
-            return ParamTarget(given["param"], given.get("position"))
-        if "tempo" in given:
-            return TempoTarget(given["tempo"], given.get("ms", 0.0))
-        target: Target = TriggerTarget(given["trigger"]) if "trigger" in given else given[named[0]]
-        return target
-
-    return read
-
-
-def _macro_reader(macros: Mapping[str, MacroDef]) -> Reader:
-    def read(place: Place, value: Any) -> MacroTarget:
-        if not isinstance(value, str) or value not in macros:
-            place.refuse(value, f"a macro: {suggest(value, macros)}")
-        return MacroTarget(value, macros[value].kind)
-
-    return read
-
-
-def _param(place: Place, value: Any) -> str:
-    if not isinstance(value, str) or value not in PARAMS:
-        place.refuse(value, f"a parameter: {suggest(value, PARAMS.index)}")
-    return value
-
-
-def _look_reader(looks: Sequence[str]) -> Reader:
-    steps = {"next": 1, "previous": -1}
-    read_name = text(100)
-
-    def read(place: Place, value: Any) -> LookTarget:
-        name = read_name(place, value)
-        if name in steps:
-            return LookTarget(step=steps[name])
-        if not name or (looks and name not in looks):
-            place.refuse(value, f"next, previous or a look: {suggest(value, looks)}")
-        return LookTarget(look=name)
-
-    return read
-
-
-def _refuse_stuck(place: Place, rows: Mapping[tuple[int, int], Target | None]) -> None:
-    """Refuse momentary macros and faders under program changes: those have no release and no value."""
-    expected = "a toggle macro, a parameter with a position, a look, tempo or trigger: a program change is not held"
-    for (_, number), target in rows.items():
-        if isinstance(target, MacroTarget) and target.kind != "toggle":
-            place.at(number).refuse(target.macro, expected)
-        if isinstance(target, ParamTarget) and target.position is None:
-            place.at(number).refuse(target.param, expected)
+    return MappingProxyType({control: row for control, row in merged.items() if row is not None})

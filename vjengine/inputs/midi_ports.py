@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import queue
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +20,14 @@ PULSE_LOST = 3.0
 """s without one of them arriving after which the server counts as dead: it goes on listing its ports."""
 QUEUE = 8192
 """Messages rtmidi keeps for us."""
+LAST_CYCLE = 0.05
+"""s that JACK takes at most to pass on what it was given, before this process may end."""
 FETCH_EVERY = 0.001
 """s between two looks into rtmidi's queues, with JACK."""
 
 Send = Callable[[list[Any]], None]
+Orders = queue.SimpleQueue[bytes | None]
+"""Lines to send to outputs; ``None`` only wakes whoever waits."""
 Key = tuple[str, int]
 
 
@@ -115,15 +121,18 @@ class Ports:
     them every millisecond.
     """
 
-    def __init__(self, rtmidi: Any, api: int, patterns: Sequence[str], send: Send) -> None:
+    def __init__(self, rtmidi: Any, api: int, patterns: Sequence[str], send: Send, orders: Orders) -> None:
+        self._orders = orders
+        self._outputs: dict[str, Any] = {}
         self._rtmidi = rtmidi
         self._api = api
         self._patterns = patterns
         self._send = send
         self._clock = LiveClock(0.0)
         self._open: dict[Key, Any] = {}
-        self._said: tuple[list[str], list[str]] | None = None
+        self._said: tuple[list[str], ...] | None = None
         self._watcher = self._client()
+        self._out_watcher = self._out_client()
         self._fetches = api == rtmidi.API_UNIX_JACK
         self._pulse: Pulse | None = None
         if self._fetches:
@@ -139,6 +148,13 @@ class Ports:
         except self._rtmidi.RtMidiError as error:
             raise NoMidiSystem(str(error)) from error
 
+    def _out_client(self) -> Any:
+        """Return a new client for an output. Raises NoMidiSystem."""
+        try:
+            return self._rtmidi.MidiOut(self._api, name=CLIENT)
+        except self._rtmidi.RtMidiError as error:
+            raise NoMidiSystem(str(error)) from error
+
     def poll(self) -> None:
         """Open what has come, close what has gone. Raises ServerLost."""
         names = list(self._watcher.get_ports())
@@ -151,19 +167,60 @@ class Ports:
             if key not in self._open:
                 self._try_open(key, index)
         others = [name for name in names if not name.lower().startswith(CLIENT)]
-        now = (sorted(name for name, _ in self._open), others)
+        outputs = [name for name in self._out_watcher.get_ports() if not name.lower().startswith(CLIENT)]
+        for name in [name for name in self._outputs if name not in outputs]:
+            self._close(self._outputs.pop(name))
+        now = (sorted(name for name, _ in self._open), others, outputs)
         if now != self._said:
             self._said = now
             self._send(["ports", *now])
 
     def listen(self, seconds: float, stop: threading.Event) -> None:
         """Hear messages for ``seconds``, or until ``stop``."""
-        if not self._fetches:
-            stop.wait(seconds)
-            return
         end = self._clock.now() + seconds
-        while not stop.wait(FETCH_EVERY) and self._clock.now() < end:
-            self._fetch()
+        if self._fetches:
+            while not stop.wait(FETCH_EVERY) and self._clock.now() < end:
+                self._fetch()
+                self._obey()
+            return
+        while not stop.is_set() and (left := end - self._clock.now()) > 0.0:
+            try:
+                self._send_on(self._orders.get(timeout=left))
+            except queue.Empty:
+                return
+
+    def _obey(self) -> None:
+        """Send on all that waits."""
+        while not self._orders.empty():
+            self._send_on(self._orders.get())
+
+    def _send_on(self, line: bytes | None) -> None:
+        """Do one order; one that cannot be done is left: what a light shows is sent anew when its port comes back."""
+        if line is None:
+            return
+        _, name, messages = json.loads(line)
+        port = self._outputs.get(name) or self._open_output(name)
+        for message in messages if port is not None else ():
+            try:
+                port.send_message(bytes.fromhex(message))
+            except (self._rtmidi.RtMidiError, ValueError):
+                self._close(self._outputs.pop(name))
+                break
+        self._send(["took", len(line)])
+
+    def _open_output(self, name: str) -> Any:
+        """Return the output ``name``, opened; ``None`` if it is not there or taken."""
+        try:
+            port = self._out_client()
+        except NoMidiSystem:
+            return None
+        try:
+            port.open_port(port.get_ports().index(name), name="out")
+        except (self._rtmidi.RtMidiError, ValueError):
+            self._close(port)
+            return None
+        self._outputs[name] = port
+        return port
 
     def _fetch(self) -> None:
         for (name, _), port in self._open.items():
@@ -171,12 +228,14 @@ class Ports:
                 self._callback(event, name)
 
     def close(self) -> None:
-        """Close all ports."""
+        """Send on what waits and close all ports."""
+        self._obey()
         if self._fetches:
+            if self._outputs:
+                threading.Event().wait(LAST_CYCLE)
             return  # JACK drops a process's clients when it ends; closing ports races with its audio cycle
-        for port in self._open.values():
+        for port in (*self._open.values(), *self._outputs.values(), self._watcher, self._out_watcher):
             self._close(port)
-        self._close(self._watcher)
 
     def _try_open(self, key: Key, index: int) -> None:
         name, _ = key

@@ -17,6 +17,9 @@ from vjengine.errors import InputError, MissingDependency
 
 log = logging.getLogger(__name__)
 
+ROOM = 3500
+"""Bytes under way to a MIDI process at most: Windows gives a pipe 4096."""
+
 
 def missing_rtmidi() -> MissingDependency:
     """Return the error that says how to get python-rtmidi on this Python."""
@@ -50,8 +53,47 @@ def lines(pipe: IO[bytes]) -> Iterator[list[Any]]:
             continue
 
 
+class Speaker:
+    """Writes to a MIDI process without ever waiting for it: what would not fit into the pipe is not written.
+
+    One thread speaks, another reports what the process took; each writes one of the two counters only.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        self._said = 0
+        self._took = 0
+
+    @property
+    def idle(self) -> bool:
+        """True if all that was said has been taken."""
+        return self._said == self._took
+
+    def say(self, line: list[Any]) -> bool:
+        """Write one line; return False if there is no room for it now or nobody to hear it."""
+        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        if self._said - self._took + len(data) > ROOM or self._child.stdin is None:
+            return False
+        try:
+            self._child.stdin.write(data)
+            self._child.stdin.flush()
+        except (OSError, ValueError):
+            return False
+        self._said += len(data)
+        return True
+
+    def took(self, count: int) -> None:
+        """Take note that the process has done with ``count`` bytes."""
+        self._took += count
+
+
 def list_midi_inputs(api: str = "", timeout: float = 5.0) -> tuple[str, ...]:
-    """Return the names of all MIDI inputs of this machine.
+    """Return the names of all MIDI inputs of this machine; see :func:`list_midi_ports`."""
+    return list_midi_ports(api, timeout)[0]
+
+
+def list_midi_ports(api: str = "", timeout: float = 5.0) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of all MIDI inputs of this machine, and of all its outputs.
 
     Args:
         api: MIDI system to ask; see :class:`MidiInput`.
@@ -71,7 +113,7 @@ def list_midi_inputs(api: str = "", timeout: float = 5.0) -> tuple[str, ...]:
         assert child.stdout is not None
         for kind, *rest in lines(child.stdout):
             if kind == "ports":
-                return tuple(rest[1])
+                return tuple(rest[1]), tuple(rest[2])
             if kind == "missing":
                 raise missing_rtmidi()
             if kind != "alive":

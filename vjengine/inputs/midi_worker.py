@@ -7,14 +7,19 @@ never returns and never gives the interpreter lock back. Here that costs a proce
 Lines written::
 
     ["midi", stamp, port, [bytes…]]      a message; stamp is the machine's monotonic counter, s
-    ["ports", [open…], [all…]]           the set of ports changed
+    ["ports", [open…], [all…], [outputs…]]   the set of ports changed
+    ["took", bytes]                      so much of what was written to standard input has been sent on
     ["none", reason]                     no MIDI system yet; it is looked for again and again
     ["lost", reason]                     the MIDI server is gone; the process ends after this line
     ["missing", reason]                  python-rtmidi cannot be loaded; the process ends after this line
     ["fault", traceback]                 a bug; the process ends after this line
     ["alive"]                            heartbeat
 
-It ends when its standard input closes, so it never outlives its parent.
+Lines read, for controllers with lights and motors::
+
+    ["to", output, ["904001", …]]        messages in hexadecimal for an output
+
+It ends when its standard input closes, so it never outlives its parent; what was read before is still sent.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ import threading
 import traceback
 from typing import Any
 
-from vjengine.inputs.midi_ports import NoMidiSystem, Ports, Send, ServerLost, pick_api
+from vjengine.inputs.midi_ports import NoMidiSystem, Orders, Ports, Send, ServerLost, pick_api
 
 LOOK_AGAIN = 2.0
 """s between two looks for a MIDI system where there is none."""
@@ -67,15 +72,17 @@ class Outbox:
                 os._exit(0)  # the parent is gone
 
 
-def _hang_up(stop: threading.Event) -> None:
-    """Wait for the parent to close our standard input, then see to it that this process ends."""
-    sys.stdin.buffer.read()
+def _read(orders: Orders, stop: threading.Event) -> None:
+    """Take orders until the parent closes our standard input, then see to it that this process ends."""
+    for line in sys.stdin.buffer:
+        orders.put(line)
     stop.set()
+    orders.put(None)
     threading.Event().wait(GRACE)
     os._exit(0)
 
 
-def _serve(options: dict[str, Any], send: Send, stop: threading.Event) -> None:
+def _serve(options: dict[str, Any], send: Send, orders: Orders, stop: threading.Event) -> None:
     import rtmidi
 
     ports: Ports | None = None
@@ -84,7 +91,7 @@ def _serve(options: dict[str, Any], send: Send, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             if ports is None:
-                ports = Ports(rtmidi, pick_api(rtmidi, options["api"]), options["ports"], send)
+                ports = Ports(rtmidi, pick_api(rtmidi, options["api"]), options["ports"], send, orders)
             ports.poll()
         except NoMidiSystem as error:
             if str(error) != said:
@@ -107,9 +114,10 @@ def main() -> None:
     outbox = Outbox()
     send = outbox.put
     stop = threading.Event()
-    threading.Thread(target=_hang_up, args=(stop,), name="midi-hang-up", daemon=True).start()
+    orders: Orders = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(orders, stop), name="midi-orders", daemon=True).start()
     try:
-        _serve(json.loads(sys.argv[1]), send, stop)
+        _serve(json.loads(sys.argv[1]), send, orders, stop)
     except ImportError as error:
         send(["missing", str(error)])
     except ServerLost as error:
