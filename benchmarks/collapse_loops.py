@@ -39,6 +39,10 @@ class Loop(Protocol):
         """Return the picture after ``picture``; ``params.sequence`` counts from 1."""
         ...
 
+    def moved(self, picture: Picture, params: GeneratorParams) -> Picture:
+        """Return ``picture`` moved as in the step of ``params``, and nothing else done to it."""
+        ...
+
     def close(self) -> None:
         """Give everything back."""
         ...
@@ -156,6 +160,10 @@ class PixelLoop:
             picture, matrix = self._shown, self._moved
         moved = warped(np.clip(picture, 0.0, 1.0), matrix)
         return np.clip(self._harm(moved, params.sequence), 0.0, 1.0).astype(np.float32)
+
+    def moved(self, picture: Picture, params: GeneratorParams) -> Picture:
+        """Move ``picture``."""
+        return warped(picture, motion((picture.shape[1], picture.shape[0]), params.sequence))
 
     def close(self) -> None:
         """Nothing is held."""

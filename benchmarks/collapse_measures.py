@@ -105,6 +105,30 @@ def movement(picture: Picture, last: Picture) -> float:
     return float(np.abs(both[0] - both[1]).mean() * 255.0)
 
 
+def carried(picture: Picture, moved: Picture) -> float:
+    """Return the correlation of a picture with an earlier one moved as the loop moves it; NaN if one is flat.
+
+    1 where all that happens is the move; 0 where each picture is new. Motion that is only noise put in has little
+    of it. On means over 4 x 4 px, of RGB.
+    """
+    size = (max(1, picture.shape[1] // 4), max(1, picture.shape[0] // 4))
+    both = [cv2.resize(np.clip(each, 0.0, 1.0), size, interpolation=cv2.INTER_AREA) for each in (picture, moved)]
+    a, b = ((each - each.mean(axis=(0, 1))).ravel().astype(np.float64) for each in both)
+    length = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / length if length > 1e-6 else float("nan")
+
+
+def slope_error(minutes: npt.ArrayLike, values: npt.ArrayLike, blocks: int = 10) -> float:
+    """Return the standard error of :func:`slope`: from means of ``blocks`` parts, since neighbours go together."""
+    x, y = np.asarray(minutes, np.float64), np.asarray(values, np.float64)
+    kept = slice(len(x) // 3, None)
+    if len(x[kept]) < 2 * blocks:
+        return float("nan")
+    a, b = (np.array([part.mean() for part in np.array_split(each[kept], blocks)]) for each in (x, y))
+    left = b - np.polyval(np.polyfit(a, b, 1), a)
+    return float(np.sqrt((left @ left) / (blocks - 2) / ((a - a.mean()) ** 2).sum()))
+
+
 def slope(minutes: npt.ArrayLike, values: npt.ArrayLike) -> float:
     """Return the least-squares slope over the last two thirds, a minute; NaN for fewer than 3 points."""
     x, y = np.asarray(minutes, np.float64), np.asarray(values, np.float64)

@@ -12,7 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2]))
 
 from benchmarks.collapse_loops import HARMS, LOOPS, make_loop, start_of, turned
-from benchmarks.collapse_measures import ciede2000, distance, lab, look, movement, pooled, slope
+from benchmarks.collapse_measures import carried, ciede2000, distance, lab, look, movement, pooled, slope, slope_error
 from benchmarks.collapse_scenes import SCENES, scene
 from vjengine.core.generation import GeneratorParams
 from vjengine.stabilise.palette import detail_change, palette_distance
@@ -92,6 +92,25 @@ def test_slope_is_of_the_last_two_thirds():
     minutes = np.linspace(0.0, 3.0, 31)
     assert slope(minutes, np.where(minutes < 0.9, 50.0, 2.0 + 0.7 * minutes)) == pytest.approx(0.7, abs=1e-6)
     assert np.isnan(slope([0.0, 1.0], [1.0, 2.0]))
+
+
+def test_slope_error_tells_a_trend_from_wandering():
+    minutes = np.linspace(0.0, 10.0, 600)
+    wander = 0.3 * np.sin(5.0 * minutes)
+    assert slope_error(minutes, minutes) < 1e-9
+    assert abs(slope(minutes, wander)) < 3.0 * slope_error(minutes, wander) < 0.3
+    assert np.isnan(slope_error(minutes[:20], wander[:20]))
+
+
+def test_noise_put_in_is_no_structure_carried_over():
+    loop = make_loop("8 bit")
+    picture = loop.begin()
+    params = GeneratorParams(sequence=1)
+    moved = loop.moved(picture, params)
+    noise = np.random.default_rng(1).normal(0.5, 0.8, picture.shape).astype(np.float32)
+    assert carried(loop.step(picture, params), moved) > 0.999
+    assert abs(carried(noise, moved)) < 0.1
+    assert np.isnan(carried(np.zeros_like(picture), moved))
 
 
 def test_scenes_are_what_they_are_called():

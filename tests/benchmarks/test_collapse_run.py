@@ -53,8 +53,8 @@ def test_the_chroma_lock_brings_back_a_and_b_and_leaves_lightness(drifted):
     assert abs(mean["away"][0] - mean["first"][0]) > 2.0
 
 
-def outcome(detail=0.0, w1=1.0, moved=1.0, anew=0, steps=3000, rising=0.0):
-    made = Outcome(Job("green", OURS, steps), anew=anew)
+def outcome(detail=0.0, w1=1.0, moved=1.0, anew=0, steps=9000, rising=0.0):
+    made = Outcome(Job("green", OURS, steps), anew=anew, steps=steps)
     for step in range(30, steps + 1, 30):
         made.at.append(step)
         made.found.append(Distance(w1 + rising * step / 1800.0, detail, 0.0))
@@ -88,9 +88,12 @@ def test_what_happens_before_settling_does_not_count():
 
 def test_a_run_without_a_remedy_collapses_and_is_told_and_drawn():
     told: list[str] = []
-    found = run(Job("magenta", "nothing", 120), told.append)
+    found = run(Job("magenta", "nothing", 600, patience=60), told.append)
     assert found.collapsed_at is not None
     assert found.collapsed_at < 110
+    assert found.stopped, "what is lost for good need not be watched"
+    assert found.collapsed_at + 60 <= found.steps < 250
+    assert f"stopped at step {found.steps}" in table([found])
     assert "W1" in found.failures
     assert any("collapsed" in line for line in told)
     assert found.end.shape == found.start.shape == (144, 256, 3)
