@@ -1,0 +1,1 @@
+"""The performer's page: everything of the show on a phone or tablet beside the deck."""
