@@ -32,6 +32,14 @@ def test_the_median_flow_is_how_far_it_went() -> None:
         assert moved.flicker == 0.0
 
 
+@pytest.mark.parametrize(("right", "down"), [(1, 0), (6, 2), (24, 8)])
+def test_slow_and_fast_are_told_apart(right: int, down: int) -> None:
+    wide = texture(900, 500)
+    movement = Movement()
+    found = [movement.step(wide[down * k : down * k + 432, right * k : right * k + 768]).motion for k in range(4)]
+    assert found[1:] == pytest.approx([np.hypot(right, down) / 3] * 3, rel=0.2)
+
+
 def test_what_stands_still_does_not_move() -> None:
     movement = Movement()
     picture = texture(300, 200)

@@ -56,6 +56,34 @@ def test_detail_is_what_the_definitions_say() -> None:
     assert abs(np.log2(found.detail / laplacian.var())) < 0.1
 
 
+def test_the_rows_looked_at_are_enough_for_a_variance() -> None:
+    """Of pictures that are alike but for chance, the bands and the Laplacian come out alike: log2, standard errors."""
+    random = np.random.default_rng(7)
+    found = []
+    for _ in range(8):
+        white = random.integers(60, 200, (432, 768, 3), np.uint8)
+        soft = cv2.resize(random.integers(0, 56, (54, 96, 3), np.uint8), (768, 432), interpolation=cv2.INTER_LINEAR)
+        one = measure(white + soft)
+        found.append((*np.log2(one.bands), np.log2(one.detail)))
+    assert (np.std(found, axis=0) < (0.04, 0.07, 0.09, 0.06)).all()
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("down", [True, False])
+def test_every_part_of_a_picture_counts_as_much(part: int, down: bool) -> None:
+    random = np.random.default_rng(8)
+    whole = random.integers(60, 200, (432, 768, 3), np.uint8)
+    third = np.full_like(whole, 130)
+    here = (
+        (slice(144 * part, 144 * part + 144), slice(None))
+        if down
+        else (slice(None), slice(256 * part, 256 * part + 256))
+    )
+    third[here] = whole[here]
+    share = measure(third).bands / measure(whole).bands
+    assert np.abs(share - 1 / 3).max() < 0.06
+
+
 def test_colours_are_what_the_definitions_say() -> None:
     picture = scene(size=(768, 432))
     found = measure(picture)

@@ -32,6 +32,7 @@ _TURN = 39
 """Each picture rounds on by so many parts, the golden section of all: a px that was rounded up is rounded down next."""
 _COLOURS = np.array((255, 255, 255, 0), np.uint8).view(np.uint32)[0]
 """What of an RGBA px, taken as one number, is colour."""
+_OPAQUE = np.uint32(0xFFFF_FFFF)
 _array = Scratch().get
 
 
@@ -158,23 +159,23 @@ def _coloured(pixels: Bytes, top: int, end: int, colour: Floats, fix: Correction
         unit: parts of a code value.
     """
     width, channels = pixels.shape[1:]
+    fine, middle, _ = fix.gains
+    linear = middle == fine and fix.ceiling <= 0.0
     # Two rows more above and below, as the binomial takes them.
-    first, last = max(top - 2, 0), min(end + 2, len(pixels))
+    first, last = (top, end) if linear else (max(top - 2, 0), min(end + 2, len(pixels)))
+    here = slice(top - first, end - first)
     rgb = pixels[first:last]
     if channels == 4:
-        rgb = cv2.cvtColor(rgb, cv2.COLOR_RGBA2RGB, dst=_array("rgb", (last - first, width, 3), np.uint8))
-        rgb = rgb.reshape(last - first, width, 3)
-    here = slice(top - first, end - first)
-    size = (end - top, width, 3)
-    words, source, other = (_array(name, size, np.int16) for name in ("words", "source", "other"))
-    fine, middle, _ = fix.gains
+        rgb = _array("rgb", (ROWS + 4, width, 3), np.uint8)[: last - first]
+        cv2.cvtColor(pixels[first:last], cv2.COLOR_RGBA2RGB, dst=rgb)
+    words, source, other = (_words(name, end - top, width) for name in ("words", "source", "other"))
     np.copyto(source, rgb[here])
-    if middle == fine and fix.ceiling <= 0.0:
+    if linear:
         cv2.transform(source, np.float32(fine) * colour, dst=words)
         return words
-    blur = _array("blur", rgb.shape, np.uint8)
-    blur = cv2.GaussianBlur(rgb, (5, 5), 0, dst=blur, borderType=cv2.BORDER_REPLICATE).reshape(rgb.shape)[here]
-    np.copyto(other, blur)
+    blur = _array("blur", (ROWS + 4, width, 3), np.uint8)[: last - first]
+    cv2.GaussianBlur(rgb, (5, 5), 0, dst=blur, borderType=cv2.BORDER_REPLICATE)
+    np.copyto(other, blur[here])
     if fix.ceiling > 0.0:
         source -= other
         cv2.transform(source, np.float32(fine) * colour[:, :3], dst=words)
@@ -194,13 +195,14 @@ def _put(words: Words, pixels: Bytes, out: Bytes) -> None:
     if pixels.shape[2] == 3:
         np.copyto(out, words, casting="unsafe")
         return
-    rgb = _array("put", words.shape, np.uint8)
+    rgb = _array("rgb", (ROWS + 4, words.shape[1], 3), np.uint8)[: len(words)]
     np.copyto(rgb, words, casting="unsafe")
     cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA, dst=out)
-    alpha = _array("alpha", pixels.shape[:2], np.uint32)
-    np.bitwise_or(pixels.view(np.uint32)[..., 0], _COLOURS, out=alpha)
-    seen = out.view(np.uint32)[..., 0]
-    seen &= alpha
+    given = pixels.view(np.uint32)
+    # Most pictures are opaque, which is soon seen.
+    if np.bitwise_and.reduce(given, axis=None) | _COLOURS != _OPAQUE:
+        seen = out.view(np.uint32)
+        seen &= given | _COLOURS
 
 
 def _larger(cells: Floats, times: int) -> Floats:
@@ -265,9 +267,16 @@ def _means(picture: Floats) -> Floats:
     return found.reshape(height, width, 3)
 
 
+def _words(name: str, rows: int, width: int) -> Words:
+    """Return ``(rows, W, 3)`` with anything in it: the same memory for the last block, which has fewer rows."""
+    words: Words = _array(name, (ROWS, width, 3), np.int16)[:rows]
+    return words
+
+
 def _bend(single: Words, ceiling: float) -> None:
     """Bend the fine band down where it nears ``ceiling``, both in parts of a code value."""
-    values, limit, root = (_array(name, single.shape, np.float32) for name in ("bent", "limit", "root"))
+    rows, width, _ = single.shape
+    values, limit, root = (_array(name, (ROWS, width, 3), np.float32)[:rows] for name in ("bent", "limit", "root"))
     np.copyto(values, single)
     limit.fill(max(ceiling, 1.0))
     cv2.magnitude(values, limit, magnitude=root)
