@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,33 @@ LISTENER = textwrap.dedent(
         while port.get_message():
             count += 1
         print(count, flush=True)
+    """
+)
+
+
+SURFACE = textwrap.dedent(
+    """
+    import sys, threading, rtmidi
+    # A controller with lights: what it is told is written to standard output, in hexadecimal.
+    lock = threading.Lock()
+    def say(text):
+        with lock:
+            print(text, flush=True)
+    port = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=sys.argv[1] + " lights", queue_size_limit=10000)
+    port.ignore_types(sysex=False)
+    port.open_virtual_port("in")
+    out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=sys.argv[1])
+    out.open_virtual_port("out")
+    stop = threading.Event()
+    def hear():
+        while not stop.wait(0.002):
+            while (event := port.get_message()) is not None:
+                say(bytes(event[0]).hex())
+    threading.Thread(target=hear, daemon=True).start()
+    say("ready")
+    for line in sys.stdin:
+        out.send_message([int(byte, 16) for byte in line.split()])
+        say("sent")
     """
 )
 
@@ -149,6 +177,79 @@ class Controller:
                 continue
 
 
+class Surface:
+    """A MIDI controller with lights: another process with ports ``NAME:out`` and ``NAME lights:in``."""
+
+    def __init__(self, name: str, jack: Jack) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SURFACE, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **jack.env},
+        )
+        self.heard: list[str] = []
+        self._sent = 0
+        self._acknowledged = 0
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._ready.wait(20.0), "the controller does not start"
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            word = line.strip()
+            if word == "ready":
+                self._ready.set()
+            elif word == "sent":
+                self._acknowledged += 1
+            else:
+                self.heard.append(word)
+
+    def send(self, message: str) -> None:
+        """Send one message in hexadecimal."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(message + "\n")
+        self.process.stdin.flush()
+        self._sent += 1
+        end = time.monotonic() + 20.0
+        while self._acknowledged < self._sent:
+            assert time.monotonic() < end, "the controller does not send"
+            time.sleep(0.001)
+
+    @staticmethod
+    def lights(heard: list[str]) -> dict[int, int]:
+        """Return the value of every note sent, by number."""
+        notes = [bytes.fromhex(message) for message in heard if message.startswith("90")]
+        return {message[1]: message[2] for message in notes}
+
+    def waits(self, seen: Callable[[list[str]], object], timeout: float) -> bool:
+        """Return True as soon as ``seen(all heard so far)`` is true, False after ``timeout`` s."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if seen(list(self.heard)):
+                return True
+            time.sleep(0.005)
+        return False
+
+    def until(self, seen: Callable[[list[str]], object], timeout: float = 20.0) -> None:
+        """Wait until ``seen(all heard so far)`` is true; fail after ``timeout`` s (a liveness limit)."""
+        assert self.waits(seen, timeout), f"not seen within {timeout} s; heard {self.heard[-20:]}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(5.0)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except OSError:
+                continue
+
+
 class Collector:
     """Drains an event queue until something has been seen."""
 
@@ -238,6 +339,22 @@ def controller(request: pytest.FixtureRequest) -> Iterator[Callable[..., Control
     for one in started:
         one.kill()
     # The server takes a moment to see that a client has died; the next one of that name would meet its ghost.
+    time.sleep(1.0)
+
+
+@pytest.fixture
+def surface(jack: Jack) -> Iterator[Callable[[str], Surface]]:
+    """Start controllers with lights by name; they are killed at the end."""
+    started: list[Surface] = []
+
+    def start(name: str) -> Surface:
+        started.append(Surface(name, jack))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+    # As above: the server takes a moment to forget them.
     time.sleep(1.0)
 
 
