@@ -52,6 +52,7 @@ def test_an_unknown_name_is_an_error_and_not_a_new_parameter() -> None:
 
 def test_values_are_shown_with_their_unit() -> None:
     assert PARAMS["strobe.rate"].show(3.0) == "3 Hz"
+    assert PARAMS["turbo.seed_travel"].show(6.8e-196) == "0 seeds/s"
     assert PARAMS["gen.family"].show(1.0) == "cppn"
     assert PARAMS["out.freeze"].show(1.0) == "on"
     assert "from 0.5 to 12 Hz" in PARAMS["strobe.rate"].expected

@@ -72,7 +72,9 @@ class ParamSpec:
             return self.choices[int(self.clamp(value))]
         if self.curve == "switch":
             return "on" if value >= 0.5 else "off"
-        text = f"{value:.0f}" if self.discrete else f"{value:.3g}"
+        # A value on its way to 0 never quite arrives.
+        near = abs(value) < 1e-4 * (self.high - self.low)
+        text = f"{value:.0f}" if self.discrete else "0" if near else f"{value:.3g}"
         return f"{text} {self.unit}".strip()
 
     @property
