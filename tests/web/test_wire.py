@@ -69,6 +69,11 @@ def test_schema_and_snapshot_are_plain_json() -> None:
         ({"kind": "trigger", "action": "cut"}, ev.Trigger(action="cut")),
         ({"kind": "prompt", "text": "sea"}, ev.PromptSubmitted(text="sea")),
         ({"kind": "crowd", "text": "sea", "author": "Ann"}, ev.CrowdPrompt(text="sea", author="Ann")),
+        ({"kind": "learn", "target": "DROP"}, ev.LearnMidi(target="DROP")),
+        ({"kind": "learn", "target": "tempo:tap"}, ev.LearnMidi(target="tempo:tap")),
+        ({"kind": "learn", "target": "look:default"}, ev.LearnMidi(target="look:default")),
+        ({"kind": "learn", "target": ""}, ev.LearnMidi()),
+        ({"kind": "learn", "undo": True}, ev.LearnMidi(undo=True)),
     ],
 )
 def test_orders_become_events(order: dict[str, object], event: ev.Event) -> None:
@@ -99,6 +104,9 @@ def test_orders_become_events(order: dict[str, object], event: ev.Event) -> None
         {"kind": "trigger", "action": "explode"},
         {"kind": "prompt", "text": "x" * 501},
         {"kind": "crowd", "text": "x", "author": "y" * 41},
+        {"kind": "learn"},
+        {"kind": "learn", "target": "look:nowhere"},
+        {"kind": "learn", "target": ["DROP"]},
     ],
 )
 def test_wrong_orders_are_refused(order: dict[str, object]) -> None:

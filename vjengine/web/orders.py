@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, get_args
 
 from vjengine.core import events as ev
@@ -33,6 +33,8 @@ def event_of(order: Mapping[str, Any], show: Show, time: float) -> ev.Event:
         {"kind": "trigger", "action": "reseed"}
         {"kind": "prompt", "text": "…"}                         the performer's own; empty takes it back
         {"kind": "crowd", "text": "…", "author": "…"}           one of the audience, let in; empty takes it back
+        {"kind": "learn", "target": "DROP"}                     the next control moved plays it; empty no longer looks
+        {"kind": "learn", "undo": true}                         take back what was learnt last
 
     Args:
         order: as it came.
@@ -112,6 +114,24 @@ def _crowd(order: Mapping[str, Any], show: Show, time: float) -> ev.Event:
     return ev.CrowdPrompt(time=time, source=CROWD, text=text, author=author)
 
 
+def _learn(order: Mapping[str, Any], show: Show, time: float) -> ev.Event:
+    if order.get("undo") is True:
+        return ev.LearnMidi(time=time, source=SOURCE, undo=True)
+    target = order.get("target")
+    if not isinstance(target, str) or not (target == "" or learnable(target, show.macros, PARAMS.index, show.looks)):
+        raise WrongOrder(f"'target' is empty, a macro, a parameter, look:NAME or one of {', '.join(LEARNABLE)}")
+    return ev.LearnMidi(time=time, source=SOURCE, target=target)
+
+
+LEARNABLE = ("tempo:tap", "tempo:resync", "tempo:half", "tempo:double", "look:next", "look:previous")
+"""What a controller can learn beside macros, parameters and looks."""
+
+
+def learnable(target: str, macros: Container[str], params: Container[str], looks: Container[str]) -> bool:
+    """Return whether a controller can learn ``target``."""
+    return target in LEARNABLE or target in macros or target in params or target.removeprefix("look:") in looks
+
+
 _MAKERS: Mapping[str, Callable[[Mapping[str, Any], Show, float], ev.Event]] = {
     "macro": _macro,
     "toggle": _toggle,
@@ -121,6 +141,7 @@ _MAKERS: Mapping[str, Callable[[Mapping[str, Any], Show, float], ev.Event]] = {
     "trigger": _trigger,
     "prompt": _prompt,
     "crowd": _crowd,
+    "learn": _learn,
 }
 
 

@@ -47,7 +47,7 @@ def wait_until(true: Callable[[], object], what: str = "it") -> None:
 class Stage:
     """A show whose pages are served: orders step its control state, snapshots of that go to the pages."""
 
-    def __init__(self, desk: Callable[[Hub, WebSettings], CrowdDesk] | None = None, *, learn: bool = False) -> None:
+    def __init__(self, *, crowd: bool = False, learn: bool = False) -> None:
         macros = load_macros(resource_dir("macros"))
         self.show = Show(macros, load_looks(resource_dir("presets"), macros)[0])
         self.state = initial_state(self.show)
@@ -58,7 +58,7 @@ class Stage:
         self.numbers: dict[bytes, int] = {}
         self.watched = False
         self.settings = WebSettings(stage_secret=SECRET)
-        self._make_desk, self._learn = desk, learn
+        self._crowd, self._learn = crowd, learn
         self._events: list[ev.Event] = [
             ev.StatusChanged(component="audio", level="ok", message="USB Audio CODEC, 48 kHz"),
             ev.StatusChanged(component="osc in", level="warn", message="port 9000 is taken; trying again"),
@@ -83,19 +83,23 @@ class Stage:
     async def _serve(self) -> None:
         self.hub = hub = Hub(self._take)
         self.guard = guard = Guard(self.settings)
-        self.desk = self._make_desk(hub, self.settings) if self._make_desk is not None else None
+        self.desk = CrowdDesk(hub, self.settings, guard) if self._crowd else None
         hub.receive({"kind": "hello", "schema": {**schema(self.show), **({"learn": True} if self._learn else {})}})
         app = guard.protect(Starlette(routes=routes(hub, self.settings, guard, self.desk)))
         self._server: Server = server(app, guard)
         self._server.config.host, self._server.config.port = "127.0.0.1", self.port
         play = asyncio.create_task(self._play())
+        turns = asyncio.create_task(self.desk.run()) if self.desk is not None else None
         serve = asyncio.create_task(self._server.serve())
         while not self._server.started:
             await asyncio.sleep(0.01)
+        self.loop = asyncio.get_running_loop()
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
         self._ready.set()
         await serve
         play.cancel()
+        if turns is not None:
+            turns.cancel()
 
     async def _play(self) -> None:
         while True:
@@ -121,12 +125,22 @@ class Stage:
         self.orders.append(order)
         if order["kind"] == "watched":
             self.watched = order["value"]
-        elif order["kind"] not in ("followed", "learn", "status", "queue"):
+        elif order["kind"] not in ("followed", "status", "queue"):
             self._events.append(event_of(order, self.show, self.state.time.time))
 
     def tell(self, event: ev.Event) -> None:
         """Let something else act on the show: a controller, a key."""
         self._events.append(event)
+
+    def guest_says(self, text: str, author: str, guest: str) -> None:
+        """Let one of the crowd ask for something."""
+        assert self.desk is not None
+        desk = self.desk
+
+        async def say() -> None:
+            desk.say(text, author, guest, f"address of {guest}")
+
+        asyncio.run_coroutine_threadsafe(say(), self.loop).result(LIVENESS)
 
     def position(self, name: str) -> float:
         """Return a fader's place as the engine has it."""

@@ -88,9 +88,10 @@ def test_orders_pass_and_the_show_takes_them(message: dict[str, Any]) -> None:
         {"kind": "desk", "action": "mode", "mode": "vote"},
         {"kind": "desk", "action": "unban", "name": "Ann"},
         {"kind": "desk", "action": "clear"},
-        {"kind": "learn", "target": {"param": "bloom.amount"}},
-        {"kind": "learn", "target": {"macro": "DROP"}},
-        {"kind": "learn", "target": None},
+        {"kind": "learn", "target": "bloom.amount"},
+        {"kind": "learn", "target": "look:default"},
+        {"kind": "learn", "target": ""},
+        {"kind": "learn", "undo": True},
     ],
 )
 def test_what_is_for_this_process_passes(message: dict[str, Any]) -> None:
@@ -138,7 +139,7 @@ def test_what_is_for_this_process_passes(message: dict[str, Any]) -> None:
         '{"kind":"desk","action":"mode","mode":"all"}',
         '{"kind":"desk","action":"format"}',
         '{"kind":"seen","n":null}',
-        '{"kind":"learn","target":{"param":"bloom.amount"}}',
+        '{"kind":"learn","target":"bloom.amount"}',
     ],
 )
 def test_what_is_none_is_refused_and_not_repeated(text: str | bytes) -> None:
@@ -148,9 +149,7 @@ def test_what_is_none_is_refused_and_not_repeated(text: str | bytes) -> None:
     assert "passwd" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "target", [{}, {"param": "x"}, {"macro": 3}, {"param": "gen.zoom", "macro": "DROP"}, "DROP", 3]
-)
+@pytest.mark.parametrize("target", [{}, ["DROP"], None, "look:", "look:nowhere", "tempo:stop", 3])
 def test_only_what_exists_is_learnt(target: object) -> None:
     with pytest.raises(WrongMessage):
         read(json.dumps({"kind": "learn", "target": target}), LEARNING)

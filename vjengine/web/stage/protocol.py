@@ -3,7 +3,7 @@
 From the page, each a JSON object in a text of at most :data:`MAX_TEXT_BYTES` bytes::
 
     {"kind": "macro" | "toggle" | "param" | "look" | "tempo" | "trigger" | "prompt", …}     see vjengine.web.orders
-    {"kind": "learn", "target": {"param": name} | {"macro": name} | null}       null: no longer
+    {"kind": "learn", "target": name} or {… "undo": true}       likewise, if the schema says "learn": true
     {"kind": "crowd", "text": "", "author": ""}         take back what the crowd's prompt plays; only ever empty
     {"kind": "desk", "action": "approve" | "reject" | "pin" | "ban", "id": n}   the crowd's queue
     {"kind": "desk", "action": "mode", "mode": …}, {… "unban", "name": …}, {… "skip"}, {… "clear"}
@@ -29,6 +29,7 @@ from typing import Any, get_args
 
 from vjengine.core.macros import TriggerName
 from vjengine.core.prompts import MAX_TEXT
+from vjengine.web.orders import learnable
 
 MAX_TEXT_BYTES = 8 << 10
 """Longest text that is looked at, bytes."""
@@ -165,14 +166,12 @@ def _crowd(message: Object, names: Vocabulary) -> Object:
 def _learn(message: Object, names: Vocabulary) -> Object:
     if not names.learn:
         raise WrongMessage("this show cannot learn controllers")
+    if message.get("undo") is True:
+        return {"undo": True}
     target = message.get("target")
-    if target is None:
-        return {"target": None}
-    if not isinstance(target, dict) or len(target) != 1:
-        raise WrongMessage("'target' is {'param': name}, {'macro': name} or null")
-    if "param" in target:
-        return {"target": {"param": _known(target, "param", names.params, "a parameter")}}
-    return {"target": {"macro": _known(target, "macro", names.macros, "a macro")}}
+    if target != "" and not (isinstance(target, str) and learnable(target, names.macros, names.params, names.looks)):
+        raise WrongMessage("'target' is empty or the name of a macro, a parameter, a look or a tempo button")
+    return {"target": target}
 
 
 def _desk(message: Object, names: Vocabulary) -> Object:

@@ -23,6 +23,7 @@ export function control(line, row, label) {
     show = ([place, value]) => made.show(place, value);
   }
   mark(made.node, "data-param", row.name);
+  mark(made.node, "data-learn", row.name);
   let shown = null, settled = false;
   return { node: made.node, show: (now) => {
     if (!now || (now === shown && settled)) return;
@@ -96,39 +97,36 @@ export class Faders {
 }
 
 export class Learn {
-  // While on, what is touched is not moved but mapped to the next thing moved on a controller.
+  // While on, what is touched is not moved but learnt: the next thing moved on a controller then plays it.
   constructor(line) {
     this.line = line;
     this.button = document.getElementById("learn");
-    this.words = document.getElementById("learning");
+    this.bar = document.getElementById("learning");
+    [this.words, this.undo] = this.bar.children;
     this.on = false;
     this.button.addEventListener("click", () => this.#be(!this.on));
+    this.undo.addEventListener("click", () => line.send({ kind: "learn", undo: true }));
     line.addEventListener("schema", () => {
       this.button.hidden = line.schema.learn !== true;
       if (this.button.hidden) this.#be(false);
     });
     const swallow = (event) => {
-      if (!this.on) return;
-      const aim = event.target.closest?.("[data-param], [data-macro]");
+      const aim = this.on && event.target.closest?.("[data-learn]");
       if (!aim || (event.type === "keydown" && ![" ", "Enter"].includes(event.key))) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      if (event.type === "click" && event.detail !== 0 || event.type === "pointerup") return;
-      this.#aim(aim);
+      // A finger aims as it comes down; a click without one is the keyboard's or assistive technology's.
+      if (event.type === "pointerdown" || event.type === "keydown" || (event.type === "click" && event.detail === 0)) this.#aim(aim);
     };
-    for (const kind of ["pointerdown", "pointerup", "click", "keydown"]) {
-      document.querySelector("main").addEventListener(kind, swallow, true);
-    }
+    for (const kind of ["pointerdown", "pointerup", "click", "keydown"]) document.addEventListener(kind, swallow, true);
     addEventListener("keydown", (event) => { if (event.key === "Escape" && this.on) this.#be(false); });
   }
 
   #aim(node) {
-    const { param, macro } = node.dataset;
-    this.target = param ?? macro;
-    this.line.send({ kind: "learn", target: param ? { param } : { macro } });
+    this.target = node.dataset.learn;
+    this.line.send({ kind: "learn", target: this.target });
     for (const other of document.querySelectorAll(".aimed")) other.classList.remove("aimed");
     node.classList.add("aimed");
-    write(this.words, `Now move a fader or hit a pad on the controller for ${this.target}`);
   }
 
   #be(on) {
@@ -136,18 +134,17 @@ export class Learn {
     this.on = on;
     document.body.toggleAttribute("data-learning", on);
     mark(this.button, "aria-pressed", on);
-    this.words.hidden = !on;
+    this.bar.hidden = !on;
     write(this.words, "Touch what you want to map");
-    if (!on) {
-      for (const node of document.querySelectorAll(".aimed")) node.classList.remove("aimed");
-      if (this.target) this.line.send({ kind: "learn", target: null });
-      this.target = null;
-    }
+    if (on) return;
+    for (const node of document.querySelectorAll(".aimed")) node.classList.remove("aimed");
+    if (this.target) this.line.send({ kind: "learn", target: "" });
+    this.target = "";
   }
 
   show(status) {
-    if (!this.on || !this.target) return;
-    const said = status.find((one) => one.component.includes("learn") && one.message);
-    if (said) write(this.words, said.message);
+    if (!this.on) return;
+    const said = status.find((one) => one.component === "midi learn" && one.message);
+    write(this.words, said?.message ?? (this.target ? `learning ${this.target}` : "Touch what you want to map"));
   }
 }

@@ -59,7 +59,7 @@ export class Looks {
     }
     line.addEventListener("schema", () => {
       this.list.replaceChildren(...line.schema.looks.map((name) => {
-        const tile = el("button", { class: "look", type: "button", text: name, "data-look": name });
+        const tile = el("button", { class: "look", type: "button", text: name, "data-look": name, "data-learn": `look:${name}` });
         tile.addEventListener("click", () => {
           if (!line.send({ kind: "look", name })) return;
           this.wish = performance.now() + 250;

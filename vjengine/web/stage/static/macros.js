@@ -42,6 +42,7 @@ export class Macros {
         onHome: () => this.set(name, macro.initial),
       });
       mark(fader.node, "data-macro", name);
+      mark(fader.node, "data-learn", name);
       if (macro.key) fader.name.append(" ", el("kbd", { text: macro.key }));
       const tile = { node: fader.node, show: ([asked]) => fader.show(asked, null), fader, macro };
       this.tiles.set(name, tile);
@@ -49,7 +50,7 @@ export class Macros {
     }
     const note = el("small");
     const node = el("button", {
-      class: `macro ${kind}`, type: "button", "aria-pressed": "false", title: macro.summary, "data-macro": name,
+      class: `macro ${kind}`, type: "button", "aria-pressed": "false", title: macro.summary, "data-macro": name, "data-learn": name,
     }, el("i", { class: "envelope" }), el("b", { text: name }), el("kbd", { text: macro.key }), note);
     let control;
     if (kind === "toggle") control = new Switch(node, (on) => this.set(name, on ? 1 : 0));
