@@ -9,21 +9,24 @@ import pytest
 
 from vjengine.compose.hud import PAGES, Hud, HudData
 from vjengine.compose.hud_controls import HintLine, MacroPanel, ParamPanel, chip_order, macro_word
+from vjengine.compose.hud_crowd import CrowdPanel
 from vjengine.compose.hud_layout import HudLayout, Rect
 from vjengine.compose.hud_panels import AlertPanel, AudioPanel, OutputPanel, TempoPanel, decibels, duration, shortened
 from vjengine.core.clock import FrameTime
 from vjengine.core.control import ControlState
+from vjengine.core.crowd import CrowdVoice
 from vjengine.core.events import StatusChanged
 from vjengine.core.looks import Look
 from vjengine.core.macros import MacroDef, MacroEffect, MacroState
 from vjengine.core.modulation import Modulation
-from vjengine.core.params import PARAMS
+from vjengine.core.params import PARAMS, ParamValues
 from vjengine.core.signals import AudioFeatures, BeatClock
 from vjengine.errors import ShaderError
 from vjengine.resources import resource_dir
 
 SIZE = (640, 360)
 GREY = 90
+LOCKED = ParamValues.of({"crowd.lock": 1.0})
 BOOK = {
     macro.name: macro
     for macro in (
@@ -495,3 +498,48 @@ def test_missing_or_broken_shaders_are_named(ctx, tmp_path):
     with pytest.raises(ShaderError, match="syntax error"):
         Hud(ctx, SIZE, tmp_path)
     assert ctx.error == "GL_NO_ERROR"
+
+
+def test_the_crowds_panel_is_there_while_there_is_a_page(draw):
+    crowd = CrowdVoice("jellyfish", "Ana", 1.0)
+    draw(data(1.0))
+    assert not any(isinstance(slot.panel, CrowdPanel) for slot in draw.hud._slots)
+    image = draw(data(2.0, page="10.0.0.7:8600", crowd_waiting=3, crowd=crowd))
+    rect = panel(draw.hud, CrowdPanel).rect
+    assert (cut(image, rect).min(axis=2) > 200).sum() > 40
+    assert amber(cut(image, rect)) == 0
+    locked = draw(data(3.0, page="10.0.0.7:8600", crowd_waiting=3, crowd=crowd, values=LOCKED))
+    assert amber(cut(locked, rect)) > 10
+    draw(data(4.0))
+    assert not any(isinstance(slot.panel, CrowdPanel) for slot in draw.hud._slots)
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1280, 720)])
+def test_a_page_without_a_crowd_is_one_line(draw, size):
+    alone = draw(data(1.0, page="10.0.0.7:8600"), size)
+    rect = panel(draw.hud, CrowdPanel).rect
+    free = cut(alone, rect)[-2 * draw.hud._layout.style.line :]
+    assert (free == GREY).all()
+    assert (cut(alone, rect) != GREY).any()
+
+
+def test_where_the_crowds_words_stand_is_said_in_a_word():
+    def word(voice: CrowdVoice, **changes: object) -> str:
+        style = HudLayout.of(SIZE, 0).style
+        return CrowdPanel(style, Rect(0, 0, 100, 100)).state(data(1.0, page="p", crowd=voice, **changes))
+
+    assert word(CrowdVoice()) == ""
+    assert word(CrowdVoice("a", "b", 0.25)) == "25 %"
+    assert word(CrowdVoice("a", "b", 1.0)) == "on"
+    assert word(CrowdVoice("a", "b", 1.0, waiting=("c", "d"))) == "at the bar"
+    assert word(CrowdVoice("a", "b", 1.0), values=LOCKED) == "locked"
+
+
+def test_what_is_learnt_is_no_warning(draw):
+    learn = {"midi learn": StatusChanged(component="midi learn", level="warn", message="move a fader")}
+    rect = HudLayout.of(SIZE, len(BOOK)).alerts
+    image = cut(draw(data(1.0, status=learn)), rect)
+    assert accent(image) > 10
+    assert amber(image) == 0
+    wrong = {"midi learn": StatusChanged(component="midi learn", level="error", message="cannot be written")}
+    assert reddish(cut(draw(data(2.0, status=wrong)), rect)) > 10

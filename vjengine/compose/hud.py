@@ -12,6 +12,7 @@ import moderngl
 
 from vjengine.compose.hud_batch import QuadBatch, QuadRenderer
 from vjengine.compose.hud_controls import HintLine, MacroPanel, ParamPanel
+from vjengine.compose.hud_crowd import CrowdPanel
 from vjengine.compose.hud_data import HudData
 from vjengine.compose.hud_layout import HudLayout, Rect, Size, stack
 from vjengine.compose.hud_panels import AlertPanel, AudioPanel, OutputPanel, Panel, TempoPanel
@@ -81,7 +82,7 @@ class Hud:
         self._renderer = QuadRenderer(ctx, shaders, self._atlas)
         self._live = QuadBatch(self._atlas)
         self._slots: list[_Slot] = []
-        self._arranged: tuple[Size, int, Page] | None = None
+        self._arranged: tuple[Size, int, Page, bool] | None = None
         self._last = 0.0
 
     def cycle(self) -> Page:
@@ -95,7 +96,7 @@ class Hud:
         if self.page == "off":
             return
         now = data.control.time.time
-        wanted = ((target.width, target.height), len(data.control.macros), self.page)
+        wanted = ((target.width, target.height), len(data.control.macros), self.page, bool(data.page))
         if wanted != self._arranged:
             self._arrange(*wanted)
         for slot in self._due(now):
@@ -117,17 +118,17 @@ class Hud:
         share = math.ceil(len(self._slots) * min(1.0, elapsed / self.WORDS_EVERY))
         return [slot for place, (age, slot) in enumerate(due) if place < share or age == math.inf]
 
-    def _arrange(self, size: Size, macros: int, page: Page) -> None:
+    def _arrange(self, size: Size, macros: int, page: Page, crowd: bool) -> None:
         layout = HudLayout.of(size, macros)
         style = layout.style
         if style.type_sizes != self._atlas.sizes:
             self._atlas = GlyphAtlas(style.type_sizes)
             self._renderer.use_atlas(self._atlas)
             self._live = QuadBatch(self._atlas)
-        self._layout, self._arranged = layout, (size, macros, page)
+        self._layout, self._arranged = layout, (size, macros, page, crowd)
         panels: list[Panel] = []
         if layout.left:
-            panels += self._left(layout.left, page)
+            panels += self._left(layout.left, page, crowd)
         if layout.right and page == "full":
             panels += self._right(layout.right)
         if layout.alerts:
@@ -138,15 +139,15 @@ class Hud:
             panels.append(HintLine(style, layout.hints))
         self._slots = [_Slot(panel, QuadBatch(self._atlas, 64), QuadBatch(self._atlas, 128)) for panel in panels]
 
-    def _left(self, column: Rect, page: Page) -> list[Panel]:
+    def _left(self, column: Rect, page: Page, crowd: bool) -> list[Panel]:
         style = self._layout.style
-        tempo, audio = stack(column, (TempoPanel.height(style), AudioPanel.height(style)), style.gap)
-        panels: list[Panel] = []
-        if tempo:
-            panels.append(TempoPanel(style, tempo))
-        if audio and page == "full":
-            panels.append(AudioPanel(style, audio))
-        return panels
+        kinds: list[type[TempoPanel | AudioPanel | CrowdPanel]] = [TempoPanel]
+        if page == "full":
+            kinds.append(AudioPanel)
+        if crowd:
+            kinds.append(CrowdPanel)
+        places = stack(column, tuple(kind.height(style) for kind in kinds), style.gap)
+        return [kind(style, place) for kind, place in zip(kinds, places, strict=True) if place]
 
     def _right(self, column: Rect) -> list[Panel]:
         style = self._layout.style

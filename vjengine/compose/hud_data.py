@@ -33,6 +33,9 @@ class HudData:
         look_names: all looks, in the order of the look keys.
         cpu_percent: load of this process, 100 = one core; below 0 while unknown.
         memory_mb: memory of this process, MB; 0 while unknown.
+        page: address of the crowd's page, or else the performer's, as people type it; empty while there is none.
+        pages_open: how many have it open; below 0 while unknown.
+        crowd_waiting: prompts of the crowd that wait; below 0 while the crowd has no page.
         hints: ``(key, meaning)`` pairs for the bottom line.
     """
 
@@ -57,4 +60,7 @@ class HudData:
     look_names: tuple[str, ...] = ()
     cpu_percent: float = -1.0
     memory_mb: float = 0.0
+    page: str = ""
+    pages_open: int = -1
+    crowd_waiting: int = -1
     hints: tuple[tuple[str, str], ...] = ()

@@ -25,6 +25,7 @@ from vjengine.compose.hud_theme import (
     faded,
 )
 from vjengine.compose.text import MIDDLE_DOT, Floats
+from vjengine.core.events import StatusChanged
 
 
 class Panel(Protocol):
@@ -75,6 +76,11 @@ def shortened(text: str) -> list[str]:
         text = text.rpartition(" ")[0]
         shorter.append(text)
     return shorter
+
+
+def colour_of(status: StatusChanged) -> Colour:
+    """Return the colour of a status; what the performer asked for is no trouble and has the accent colour."""
+    return ACCENT if status.component == "midi learn" and status.level == "warn" else LEVEL_COLOURS[status.level]
 
 
 class TempoPanel:
@@ -316,7 +322,7 @@ class AlertPanel:
         now = data.control.time.time
         told = sorted(data.control.status.values(), key=lambda s: (s.level != "error", -s.time))
         lines = [
-            (LEVEL_COLOURS[s.level], s.component.upper(), s.message, duration(now - s.time) if now >= s.time else "")
+            (colour_of(s), s.component.upper(), s.message, duration(now - s.time) if now >= s.time else "")
             for s in told
             if s.level != "ok"
         ]
