@@ -20,7 +20,7 @@ from vjengine.core.exchange import EventQueue, Latest
 from vjengine.inputs.midi_feedback import Feedback
 from vjengine.inputs.midi_learn import Learner
 from vjengine.inputs.midi_lights import present_in
-from vjengine.inputs.midi_map import MidiMap
+from vjengine.inputs.midi_map import Control, MidiMap
 from vjengine.inputs.midi_names import short
 from vjengine.inputs.midi_process import Speaker, end, lines, list_midi_inputs, missing_rtmidi, spawn
 from vjengine.inputs.midi_reader import MidiReader
@@ -134,6 +134,16 @@ class MidiInput:
         """Return what ``port`` plays now."""
         with self._lock:
             return self._setup(port)
+
+    def target_of(self, port: str, control: Control) -> str:
+        """Return what ``control`` of ``port`` does in the bank in force; empty for nothing."""
+        with self._lock:
+            view = self._reader(port).view
+            row = view.find(control)
+            coarse = view.coarse(control) if row is None and control.kind == "control" else None
+            if coarse is not None and (whole := view.find(coarse)) is not None:
+                return f"{whole.target} (low seven bits)"
+        return "" if row is None else str(row.target)
 
     # ------------------------------------------------------------ the supervising thread
 

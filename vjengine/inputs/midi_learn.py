@@ -102,6 +102,7 @@ class Learner:
     Attributes:
         armed: what a control is looked for; empty if for nothing.
         target: the same, as rows know it.
+        result: what was learnt last; ``None`` if nothing yet.
         learnt: what the file says, or said last while it is wrong.
     """
 
@@ -120,6 +121,7 @@ class Learner:
         self._quiet_at: float | None = None
         self.armed = ""
         self.target: Target | None = None
+        self.result: Learnt | None = None
         self.learnt = MapFile()
 
     # ------------------------------------------------------------ orders
@@ -252,6 +254,7 @@ class Learner:
             self._moved.clear()
             self._since = None
             self._looked = -1e9
+            self.result = learnt
         self._tell("warn", str(learnt), passing=True)
 
     # ------------------------------------------------------------ the file
