@@ -136,14 +136,18 @@ def record(report: Report, outcome: Outcome) -> None:
 
 def table(found: Sequence[Outcome]) -> str:
     """Return loops times remedies as text."""
-    head = f"{'loop':<11}{'remedy':<24}{'steps':>6}" + "".join(f"{name:>9}" for name in COLUMNS) + "  goals"
+    head = (
+        f"{'loop':<11}{'remedy':<24}{'steps':>6}"
+        + "".join(f"{name:>9}" for name in COLUMNS[:-1])
+        + f"{COLUMNS[-1]:>11}  goals"
+    )
     lines = [head, "-" * len(head)]
     for one in found:
         final, worst = one.final, one.worst
         when = "never" if one.collapsed_at is None else f"{one.collapsed_at / 30.0:.1f} s"
         numbers = (
             f"{final.w1:9.2f}{worst.w1:9.2f}{final.detail:+9.2f}{worst.detail:+9.2f}{one.slope:+9.2f}"
-            f"{worst.clipped:+9.3f}{one.motion:9.2f}{one.structure:9.2f}{one.anew:9d}{when:>9}"
+            f"{worst.clipped:+9.3f}{one.motion:9.2f}{one.structure:9.2f}{one.anew:9d}{when:>11}"
         )
         verdict = f"fails: {', '.join(one.failures)}" if one.failures else "held"
         if one.stopped:
