@@ -31,8 +31,8 @@ def tables() -> str:
     """Return all tables, ``NAME`` standing for a macro."""
     lines = ["", "### Numbers sent", ""]
     lines += table(
-        ("address", "unit", "range", "sent", "what it is"),
-        [(f"`{row.address}`", row.unit, row.range, row.when, row.doc) for row in feed_rows(["NAME"])],
+        ("address", "type", "unit", "range", "sent", "what it is"),
+        [(f"`{row.address}`", "f", row.unit, row.range, row.when, row.doc) for row in feed_rows(["NAME"])],
     )
     lines += ["", "### Text sent, on the port after", ""]
     lines += table(
@@ -40,8 +40,11 @@ def tables() -> str:
     )
     lines += ["", "### Addresses obeyed, on port 9000", ""]
     lines += table(
-        ("address", "arguments", "what it does"),
-        [(f"`{row.address}`", row.arguments, row.doc) for row in osc_tree(EXAMPLES)],
+        ("address", "type", "answers ?", "arguments", "what it does"),
+        [
+            (f"`{row.address}`", row.tags, "yes" if row.readable else "", row.arguments, row.doc)
+            for row in osc_tree(EXAMPLES)
+        ],
     )
     return "\n".join([*lines, ""])
 

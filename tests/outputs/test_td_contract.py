@@ -13,9 +13,10 @@ from vjengine.core.control import ControlState
 from vjengine.core.macros import MacroDef, MacroState
 from vjengine.core.osc_packet import MAX_PACKET
 from vjengine.core.osc_said import Tick, feed_rows
+from vjengine.core.osc_subscribers import MAX_SUBSCRIBERS
 from vjengine.core.osc_tree import osc_tree
 from vjengine.core.osc_write import MAX_DATAGRAM, MAX_TEXT
-from vjengine.inputs.osc import DEFAULT_HOST, DEFAULT_PORT, MESSAGE_RATE, PROMPT_RATE
+from vjengine.inputs.osc import DEFAULT_HOST, DEFAULT_PORT, MESSAGE_RATE, PROMPT_RATE, SENDER_RATE
 from vjengine.outputs.osc_feed import DEFAULT_TARGET
 
 FOLDER = Path(__file__).parents[2] / "touchdesigner"
@@ -51,6 +52,8 @@ def test_the_figures_on_the_page_are_the_engines(page: str) -> None:
         f"{MAX_TEXT} bytes",
         f"{MAX_PACKET} bytes",
         f"{MESSAGE_RATE:,.0f}",
+        f"{SENDER_RATE:,.0f} of one sender",
+        f"at most {MAX_SUBSCRIBERS} subscribers".capitalize(),
         f"{PROMPT_RATE:.0f} prompts",
     ):
         assert figure in " ".join(page.split()), figure
