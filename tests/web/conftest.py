@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +35,9 @@ def wait_until(true: Callable[[], object], what: str) -> None:
 
 class Live:
     """A show at 50 frames a second and its link."""
+
+    token, secret = TOKEN, SECRET
+    wait_until = staticmethod(wait_until)
 
     def __init__(self, settings: WebSettings, *, silent_too_long: float = 30.0) -> None:
         macros = load_macros(resource_dir("macros"))
@@ -94,12 +96,17 @@ class Live:
         return f"http://127.0.0.1:{self.port}"
 
 
+@pytest.fixture(scope="session")
+def make_live() -> type[Live]:
+    return Live
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A show with a crowd's page that asks for a token; the queue is kept."""
     folder: Path = tmp_path_factory.mktemp("crowd")
     settings = WebSettings(crowd=True, crowd_token=TOKEN, stage_secret=SECRET, folder=folder)
-    playing = Live(replace(settings, pages=("0.0.0.0", 0), public_url=""))
+    playing = Live(settings)
     try:
         yield playing.start()
     finally:

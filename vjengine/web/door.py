@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,18 +17,23 @@ if TYPE_CHECKING:
 
 MAX_BODY = 8 << 10
 """Longest body, bytes."""
-BODY_TIME, SEND_TIME = 8.0, 20.0
+MOST_HEADERS, MAX_HEADERS = 64, 8 << 10
+"""Headers, and their bytes in all."""
+BODY_TIME, SEND_TIME = 6.0, 20.0
 """s that a body may take to arrive, and that a client may leave one piece of an answer unread."""
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
-class Refused(Exception):
-    """Ends a request from inside ``receive`` with a status and a few words."""
+class Refused(HTTPException):
+    """Ends a request with a status and a few words, also from inside an app that waits for its body."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status, self.words = status, words
+    def __init__(self, status: int, words: str, wait: int = 0) -> None:
+        headers = {"retry-after": str(wait)} if wait else {}
+        if status in (400, 408, 413, 431):
+            # Where the request ends is not known, or not worth waiting for.
+            headers["connection"] = "close"
+        super().__init__(status, words, headers)
 
 
 class Door:
@@ -66,25 +72,28 @@ class Door:
         except Refused as refusal:
             if outlet.begun:
                 raise
-            headers = {"connection": "close"} if refusal.status in (408, 413) else {}
-            if refusal.status == 429:
-                headers["retry-after"] = str(self._guard.retry_after("request", self._guard.client(connection)))
-            await PlainTextResponse(refusal.words + "\n", refusal.status, headers)(scope, receive, outlet)
+            answer = PlainTextResponse(f"{refusal.detail}\n", refusal.status_code, refusal.headers)
+            await answer(scope, receive, outlet)
         except TimeoutError:
             # Nobody reads the answer: the server closes a connection whose answer is left unfinished.
             return
 
     def _check(self, scope: Scope, connection: HTTPConnection) -> None:
+        headers = scope["headers"]
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS:
+            raise Refused(431, "The headers are too long.")
         length = connection.headers.get("content-length", "0")
+        if "content-length" in connection.headers and "transfer-encoding" in connection.headers:
+            # Two opinions on where it ends: something in between may have the other one.
+            raise Refused(400, "A length and pieces: one of them.")
         if not length.isascii() or not length.isdigit():
             raise Refused(400, "Content-Length is no number.")
         if len(length) > 9 or int(length) > MAX_BODY:
             raise Refused(413, f"More than {MAX_BODY} bytes.")
         # The performer is never shut out by what others behind the same address do.
-        if not self._guard.is_performer(connection) and not self._guard.allow(
-            "request", self._guard.client(connection)
-        ):
-            raise Refused(429, "Too many requests; wait a moment.")
+        who = self._guard.client(connection)
+        if not self._guard.is_performer(connection) and not self._guard.allow("request", who):
+            raise Refused(429, "Too many requests; wait a moment.", self._guard.retry_after("request", who))
         if scope["method"] not in _SAFE and not self._guard.same_origin(connection):
             raise Refused(403, "This was sent by another site.")
 

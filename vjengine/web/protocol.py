@@ -12,9 +12,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from vjengine.web.guard import Guard
 
-REQUEST_TIME = 10.0
+REQUEST_TIME = 7.0
 """s from a request's first byte to its last; a connection that asks nothing has as long for its first."""
-MAX_HEADERS = 8 << 10
 SOCKET_BYTES, SOCKET_BURST = 64 << 10, 256 << 10
 """What a WebSocket may send: bytes a second on average, and at once."""
 SOCKET_UNREAD = 512 << 10

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp
 
 from vjengine.web.crowd.desk import CrowdDesk
 from vjengine.web.crowd.routes import routes as crowd_routes
-from vjengine.web.door import MAX_BODY
+from vjengine.web.door import MAX_BODY, MAX_HEADERS
 from vjengine.web.guard import MOST_CONNECTIONS, Guard
 from vjengine.web.hub import Hub
-from vjengine.web.protocol import MAX_HEADERS, SocketProtocol, http_protocol
+from vjengine.web.protocol import SocketProtocol, http_protocol
 from vjengine.web.settings import Address, WebSettings
 
 STAGE = "vjengine.web.stage.routes"
