@@ -17,6 +17,7 @@ from vjengine.config import load_macros
 from vjengine.core.osc_said import feed_rows
 from vjengine.core.osc_tree import osc_tree
 from vjengine.core.osc_write import message
+from vjengine.errors import InputError, UsageError
 from vjengine.resources import resource_dir
 
 MACROS = load_macros(resource_dir("macros"))
@@ -58,6 +59,15 @@ def test_the_monitor_says_what_is_wrong(packet: bytes, wanted: str) -> None:
     (line,) = osc.Judge(MACROS, ()).lines(packet)
     assert line.startswith(wanted)
     assert line.isprintable()
+
+
+def test_a_port_that_is_taken_names_the_monitors_own_option() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        with pytest.raises(InputError, match="--port N"):
+            run("monitor", "--port", str(sock.getsockname()[1]))
+    with pytest.raises(UsageError):
+        run("monitor", "--port", "70000")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process")

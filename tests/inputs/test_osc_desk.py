@@ -81,30 +81,28 @@ def ask(osc: OscInput, sock: socket.socket, address: str, *arguments: Any) -> tu
     return answer.address, answer.params
 
 
-@pytest.mark.parametrize(
-    ("address", "value"),
-    [
-        ("/param/feedback/mix", 0.75),
-        ("/param/feedback/mix/value", 0.75),
-        ("/param/gen/palette", pytest.approx(3 / 7)),
-        ("/param/gen/palette/value", "ice"),
-        ("/param/gen/seed/value", 42),
-        ("/param/out/level", 1.0),
-        ("/macro/DROP", 1.0),
-        ("/macro/energy", 0.25),
-        ("/look", "neon"),
-        ("/prompt", "neon räin"),
-        ("/crowd/prompt", ""),
-    ],
-)
-def test_a_question_is_answered_with_the_present_value(
-    osc: OscInput, sock: socket.socket, address: str, value: object
-) -> None:
-    for form in ((address, "?"), (f"{address}/?",)):
-        answered, params = ask(osc, sock, *form)
-        assert answered.lower() == address.lower()
-        assert params == [value]
-    assert (osc.answered, osc.malformed) == (2, 0)
+VALUES = {
+    "/param/feedback/mix": 0.75,
+    "/param/feedback/mix/value": 0.75,
+    "/param/gen/palette": pytest.approx(3 / 7),
+    "/param/gen/palette/value": "ice",
+    "/param/gen/seed/value": 42,
+    "/param/out/level": 1.0,
+    "/macro/DROP": 1.0,
+    "/macro/energy": 0.25,
+    "/look": "neon",
+    "/prompt": "neon räin",
+    "/crowd/prompt": "",
+}
+
+
+def test_a_question_is_answered_with_the_present_value(osc: OscInput, sock: socket.socket) -> None:
+    for address, value in VALUES.items():
+        for form in ((address, "?"), (f"{address}/?",)):
+            answered, params = ask(osc, sock, *form)
+            assert answered.lower() == address.lower()
+            assert params == [value]
+    assert (osc.answered, osc.malformed) == (2 * len(VALUES), 0)
 
 
 def test_every_value_that_can_be_asked_for_has_its_type(osc: OscInput, sock: socket.socket) -> None:

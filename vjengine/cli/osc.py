@@ -140,7 +140,7 @@ def run_monitor(args: argparse.Namespace) -> int:
         raise UsageError(f"--port {args.port}: ports are 0 to 65535")
     judge = Judge(*_show(args))
     clock = LiveClock()
-    sock = open_udp(args.host, args.port)
+    sock = open_udp(args.host, args.port, "--port N")
     lines = 0
     try:
         sock.settimeout(_TICK)

@@ -54,8 +54,8 @@ class SenderBuckets:
         return bucket.take(now, count)
 
 
-def open_udp(host: str, port: int) -> socket.socket:
-    """Return a UDP socket bound to ``host:port`` with a large receive buffer.
+def open_udp(host: str, port: int, option: str = "--osc-in HOST:PORT") -> socket.socket:
+    """Return a UDP socket bound to ``host:port`` with a large receive buffer; ``option`` is how another is chosen.
 
     Raises:
         InputError: the name is unknown, or the port is taken; it says by whom that may be found out.
@@ -78,7 +78,7 @@ def open_udp(host: str, port: int) -> socket.socket:
         raise InputError(
             f"OSC in: UDP port {port} on {host} cannot be opened ({error.strerror or error}). If another program has "
             f"it (a second vjengine, TouchDesigner, Resolume, an OSC bridge), close that or choose another port with "
-            f"--osc-in HOST:PORT. Who has it: 'ss -lunp' on Linux, 'lsof -nP -iUDP:{port}' on macOS, "
+            f"{option}. Who has it: 'ss -lunp' on Linux, 'lsof -nP -iUDP:{port}' on macOS, "
             f"'netstat -ano -p udp' on Windows"
         ) from None
     return sock
