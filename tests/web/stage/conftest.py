@@ -184,6 +184,14 @@ def fresh() -> Iterator[Stage]:
     made.stop()
 
 
+@pytest.fixture
+def full() -> Iterator[Stage]:
+    """A show with a crowd, and controllers that learn."""
+    made = Stage(crowd=True, learn=True)
+    yield made
+    made.stop()
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """A show with its page."""
