@@ -22,7 +22,9 @@ BLINKS = 3.0
 LAST_WORDS = 0.25
 """s for which the end of a show waits for lights to go out."""
 SETTLING = 0.15
-"""s after a controller came that its lights are left alone: some are not ready before."""
+"""s between opening an output and the first message to it: JACK drops what comes before a connection is complete."""
+AGAIN = 1.5
+"""s after which a controller that came is shown everything once more: some are deaf while they start up."""
 
 
 @dataclass(slots=True)
@@ -33,13 +35,17 @@ class _Line:
         output: name of its output.
         board: its lights.
         greeted: True once it was put into the right mode.
-        since: session time (s) at which it was first looked at; ``None`` before.
+        since: session time (s) at which its output was opened; ``None`` before.
+        repeated: True once it was shown everything a second time.
+        bank: number of the bank it shows.
     """
 
     output: str
     board: LightBoard
     greeted: bool = False
     since: float | None = None
+    repeated: bool = False
+    bank: int = 0
 
 
 class Feedback:
@@ -91,13 +97,14 @@ class Feedback:
             for port, line in self._lines.items():
                 reader = readers.get(port)
                 if line.since is None:
-                    line.since = now
-                if reader is None or now - line.since < SETTLING:
+                    line.since = now if self._speaker.say(_order(line.output, [])) else None
+                if reader is None or line.since is None or now - line.since < SETTLING:
                     continue
                 if not line.greeted:
                     hello = list(line.board.profile.hello)
                     line.greeted = not hello or self._speaker.say(_order(line.output, hello))
                     continue
+                self._renew(line, reader.bank, now - line.since)
                 changes = line.board.changes(
                     reader.view,
                     state,
@@ -108,6 +115,15 @@ class Feedback:
                     touched=dict(reader.touched),
                 )
                 self._send(line, changes)
+
+    @staticmethod
+    def _renew(line: _Line, bank: int, age: float) -> None:
+        """Forget what was sent, so that all is sent again, in a new bank and some time after the controller came."""
+        repeat = not line.repeated and age >= AGAIN
+        if bank != line.bank or repeat:
+            line.board.forget()
+            line.bank = bank
+            line.repeated |= repeat
 
     def _send(self, line: _Line, changes: Mapping[Control, bytes]) -> None:
         portion = dict(list(changes.items())[:PORTION])

@@ -88,9 +88,10 @@ class LightBoard:
         self.profile = profile
         self._parts = [part for part in profile.parts.values() if part.light is not None]
         self._sent: dict[Control, bytes] = {}
+        self._lit = False
 
     def forget(self) -> None:
-        """Send everything again: the controller was plugged in anew."""
+        """Send everything again."""
         self._sent.clear()
 
     def changes(
@@ -139,13 +140,14 @@ class LightBoard:
     def sent(self, messages: Mapping[Control, bytes]) -> None:
         """Take note that ``messages`` are on their way."""
         self._sent.update(messages)
+        self._lit = True
 
     def darkness(self) -> list[bytes]:
-        """Return the messages that put out all lights that may be on, and the profile's good-bye."""
+        """Return the messages that put out all lights, if any was ever set, and the profile's good-bye."""
         messages = []
         for part in self._parts:
             light = part.light
-            if light is not None and not light.level and light.led in self._sent:
+            if light is not None and not light.level and self._lit:
                 messages.append(encode(light.led, light.off))
         return [*messages, *self.profile.goodbye]
 
