@@ -30,7 +30,7 @@ from vjengine.core.params import PARAMS
 from vjengine.core.reducer import initial_state
 from vjengine.core.show import Show
 from vjengine.resources import resource_dir
-from vjengine.web.discovery import OSC, OSCQUERY, announced
+from vjengine.web.discovery import OSC, OSCQUERY
 from vjengine.web.hub import Hub
 from vjengine.web.oscquery import RATES, app
 from vjengine.web.oscquery_tree import EXTENSIONS, Tree
@@ -214,6 +214,7 @@ def test_a_listener_hears_what_changes_and_nothing_else(running: Running) -> Non
         assert "/param/out/level" in heard(lambda found: "/param/out/level" in found, moved)
         last = replace(STATE, targets={"bloom.amount": 2.0, "out.level": 0.5})
         assert heard(lambda found: found.get("/param/out/level") == 0.5, last) == {"/param/out/level": 0.5}
+    running.state(STATE)
 
 
 def flood(ws: Any) -> None:
@@ -240,44 +241,38 @@ def test_before_the_show_has_said_hello_there_are_parameters_without_values() ->
 
 
 @pytest.mark.real
-def test_the_show_is_found_on_the_network_and_gone_after() -> None:
-    from zeroconf import ServiceStateChange
-    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+def test_the_show_is_found_on_the_network_and_gone_after(make_live: Callable[..., Any]) -> None:
+    """The whole way: a show, its web process, a browser of the network on loopback."""
+    from zeroconf import ServiceBrowser, ServiceStateChange, Zeroconf
 
-    settings = replace(SETTINGS, name=f"show {os.getpid()}")
+    name = f"show {os.getpid()}"
+    try:
+        zeroconf = Zeroconf(interfaces=["127.0.0.1"])
+    except OSError as error:
+        pytest.skip(f"there is no multicast here: {error}")
+    seen: dict[str, ServiceStateChange] = {}
 
-    async def run() -> None:
-        seen: dict[str, ServiceStateChange] = {}
-        try:
-            zeroconf = AsyncZeroconf(interfaces=["127.0.0.1"])
-        except OSError as error:
-            pytest.skip(f"there is no multicast here: {error}")
-        changed = asyncio.Event()
+    def note(name: str, state_change: ServiceStateChange, **_: object) -> None:
+        seen[name] = state_change
 
-        def note(name: str, state_change: ServiceStateChange, **_: object) -> None:
-            seen[name] = state_change
-            changed.set()
-
-        browser = AsyncServiceBrowser(zeroconf.zeroconf, [OSCQUERY, OSC], handlers=[note])
-        names = {f"{settings.name}.{kind}" for kind in (OSCQUERY, OSC)}
-
-        async def until(state: ServiceStateChange) -> None:
-            while not all(seen.get(name) is state for name in names):
-                changed.clear()
-                await asyncio.wait_for(changed.wait(), 30.0)
-
-        try:
-            async with announced(settings, ("127.0.0.1", 5678)):
-                await until(ServiceStateChange.Added)
-                info = AsyncServiceInfo(OSCQUERY, f"{settings.name}.{OSCQUERY}")
-                assert await info.async_request(zeroconf.zeroconf, 20_000)
-                assert (info.parsed_addresses(), info.port) == (["127.0.0.1"], 5678)
-            await until(ServiceStateChange.Removed)
-        finally:
-            await browser.async_cancel()
-            await zeroconf.async_close()
-
-    asyncio.run(run())
+    names = {f"{name}.{kind}" for kind in (OSCQUERY, OSC)}
+    browser = ServiceBrowser(zeroconf, [OSCQUERY, OSC], handlers=[note])
+    show = make_live(replace(SETTINGS, name=name))
+    try:
+        show.start()
+        show.wait_until(lambda: all(seen.get(one) is ServiceStateChange.Added for one in names), "the announcement")
+        info = zeroconf.get_service_info(OSCQUERY, f"{name}.{OSCQUERY}", 20_000)
+        assert info is not None
+        url = f"http://{info.parsed_addresses()[0]}:{info.port}"
+        assert url == show.link.urls["oscquery"]
+        found = httpx.get(f"{url}/?HOST_INFO", trust_env=False, timeout=30.0).json()
+        assert (found["NAME"], found["OSC_PORT"]) == (name, 9000)
+        show.link.stop()
+        show.wait_until(lambda: all(seen.get(one) is ServiceStateChange.Removed for one in names), "the farewell")
+    finally:
+        show.close()
+        browser.cancel()
+        zeroconf.close()
 
 
 NODE = """
@@ -292,11 +287,14 @@ service.update().then(() => {
 
 
 @pytest.mark.real
-def test_a_client_nobody_here_wrote_reads_the_tree(running: Running) -> None:
+def test_a_client_nobody_here_wrote_reads_the_tree(running: Running, get: Get) -> None:
     """Takes npm's oscquery, if NODE_PATH has it."""
     node = shutil.which("node")
     if node is None or subprocess.run([node, "-e", "require('oscquery')"], capture_output=True).returncode:
         pytest.skip("npm's oscquery is not installed (npm install oscquery, and NODE_PATH to its node_modules)")
+    end = time.monotonic() + 30.0
+    while get("/param/out/level?VALUE").json() != {"VALUE": [1.0]}:
+        assert time.monotonic() < end
     done = subprocess.run([node, "-e", NODE, str(running.port)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

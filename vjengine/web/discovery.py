@@ -35,7 +35,9 @@ async def announced(settings: WebSettings, oscquery: Address) -> AsyncIterator[N
     try:
         yield
     finally:
-        announcing.cancel()
+        # A second cancel would break the farewell off; a loop that ends has cancelled everything already.
+        if not announcing.cancelling():
+            announcing.cancel()
         await asyncio.gather(announcing, return_exceptions=True)
 
 

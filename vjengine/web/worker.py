@@ -165,6 +165,7 @@ async def serve(settings_json: str, inbox: IO[bytes], send: Callable[[Object], N
         await running.serve([bound])
 
     async def run_oscquery(address: tuple[str, int]) -> None:
+        from vjengine.web.discovery import announced
         from vjengine.web.oscquery import app
 
         bound = await _bind("oscquery", "--oscquery", address, send)
@@ -174,7 +175,8 @@ async def serve(settings_json: str, inbox: IO[bytes], send: Callable[[Object], N
         urls["oscquery"] = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         send({"kind": "listening", "urls": urls, "ports": {"oscquery": port}})
         send(_status("oscquery", "ok", urls["oscquery"]))
-        await running.serve([bound])
+        async with announced(settings, (host, port)):
+            await running.serve([bound])
 
     tasks = {asyncio.create_task(_beat(send)), ended}
     if settings.pages is not None:
