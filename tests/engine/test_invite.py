@@ -6,6 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vjengine.core.control import ControlState
+from vjengine.core.events import StatusChanged
+from vjengine.core.exchange import EventQueue
+from vjengine.core.params import ParamValues
 from vjengine.engine.invite import LONGEST, Invite, caption, qr_modules, short
 
 URL = "http://192.168.1.20:8600/?t=kT3nX9qLwZ0aYb7c"
@@ -44,23 +48,37 @@ def test_the_words_hold_no_token() -> None:
 
 
 def test_each_address_is_handed_over_once() -> None:
-    invite, board = Invite(), Board()
-    invite.follow(board)
+    invite, board = Invite(EventQueue()), Board()
+    invite.follow(board, ControlState())
     assert board.codes == []
     invite.tell(URL)
     invite.tell(URL)
     for _ in range(3):
-        invite.follow(board)
+        invite.follow(board, ControlState())
     assert len(board.codes) == 1
     assert invite.url == URL
     invite.tell("")
-    invite.follow(board)
+    invite.follow(board, ControlState())
     assert board.codes[-1][0] is None
 
 
 def test_an_endless_address_is_told_of_and_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    invite, board = Invite(), Board()
+    invite, board = Invite(EventQueue()), Board()
     invite.tell("x" * (LONGEST + 1))
-    invite.follow(board)
+    invite.follow(board, ControlState())
     assert board.codes[-1][0] is None
     assert "QR code" in caplog.text
+
+
+def test_asking_for_a_code_without_a_page_is_answered() -> None:
+    events = EventQueue()
+    invite, board = Invite(events), Board()
+    asked = ControlState(values=ParamValues.of({"qr.mix": 1.0}))
+    for _ in range(3):
+        invite.follow(board, asked)
+    (said,) = events.drain()
+    assert isinstance(said, StatusChanged)
+    assert (said.component, said.level) == ("qr", "warn")
+    invite.tell(URL)
+    invite.follow(board, asked)
+    assert [one.level for one in events.drain() if isinstance(one, StatusChanged)] == ["ok"]

@@ -21,6 +21,7 @@ from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.reducer import control_step, initial_state
 from vjengine.core.show import Show
 from vjengine.core.signals import NO_AUDIO
+from vjengine.engine.invite import Invite
 from vjengine.engine.pages import Pages
 from vjengine.engine.preview import Preview
 from vjengine.errors import DisplayError
@@ -44,7 +45,7 @@ def test_the_address_is_shown_and_the_screen_is_seen() -> None:
     compositor = Compositor(ctx, SIZE, resource_dir("shaders"), hot_reload=False)
     settings = WebSettings(stage_secret=SECRET, crowd=True, crowd_token="in-the-code")
     preview = Preview(ctx, SIZE, resource_dir("shaders"), by_cpu=True)
-    index = 0
+    invite, index = Invite(events), 0
 
     def play(pages: Pages, until: Callable[[], object]) -> None:
         nonlocal state, index
@@ -54,7 +55,8 @@ def test_the_address_is_shown_and_the_screen_is_seen() -> None:
             index += 1
             state = control_step(state, events.drain(), NO_AUDIO, FrameTime(index, index / 60, 1 / 60), show)
             control.publish(state)
-            pages.frame(compositor, compositor.render(state, None), index / 60)
+            invite.follow(compositor, state)
+            pages.frame(compositor.render(state, None), index / 60)
             sleep(0.005)
 
     def read() -> str:
@@ -62,8 +64,8 @@ def test_the_address_is_shown_and_the_screen_is_seen() -> None:
         raw = np.frombuffer(compositor.programme.read(components=3, alignment=1), np.uint8)
         return cv2.QRCodeDetector().detectAndDecode(raw.reshape(height, width, 3)[::-1].copy())[0]
 
-    with Pages(settings, show, control, Engine, clock, events, preview) as pages:
-        play(pages, lambda: pages.invite.url)
+    with Pages(settings, show, control, Engine, clock, events, preview, invite) as pages:
+        play(pages, lambda: invite.url)
         url = pages.link.urls["crowd"]
         assert pages.address in url
         assert "in-the-code" not in pages.address

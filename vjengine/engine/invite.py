@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from vjengine.core.exchange import Latest
+from vjengine.core.control import ControlState
+from vjengine.core.events import StatusChanged
+from vjengine.core.exchange import EventQueue, Latest
 
 if TYPE_CHECKING:
     from vjengine.compose.compositor import Compositor
@@ -58,13 +60,15 @@ class _Offer:
 class Invite:
     """Has the compositor show the page's present address. One thread tells, another draws.
 
-    Attributes:
-        url: the address told last; empty for none.
+    Args:
+        events: told when a code is asked for and there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventQueue) -> None:
         self._offer: Latest[_Offer] = Latest(_Offer())
+        self._events = events
         self._taken = 0
+        self._missed = False
 
     @property
     def url(self) -> str:
@@ -87,9 +91,18 @@ class Invite:
                 log.warning("the page's address makes no QR code: %s", error)
         self._offer.publish(_Offer(url, modules))
 
-    def follow(self, compositor: Compositor) -> None:
-        """Hand a new address to ``compositor``; call it between frames, on its thread. Costs nothing otherwise."""
+    def follow(self, compositor: Compositor, control: ControlState) -> None:
+        """Hand a new address to ``compositor``; call it between frames, on its thread.
+
+        Where ``control`` asks for a code and there is none, the performer is told why nothing comes.
+        """
         version, offer = self._offer.read_versioned()
         if version != self._taken:
             self._taken = version
             compositor.set_qr(offer.modules, caption(offer.url))
+        missed = offer.modules is None and control.values["qr.mix"] > 0.0
+        if missed != self._missed:
+            self._missed = missed
+            level: Literal["ok", "warn"] = "warn" if missed else "ok"
+            words = "the audience has no page to be shown the way to" if missed else ""
+            self._events.put(StatusChanged(time=control.time.time, component="qr", level=level, message=words))

@@ -20,8 +20,6 @@ from vjengine.web.view import Engine
 if TYPE_CHECKING:
     import moderngl
 
-    from vjengine.compose.compositor import Compositor
-
 
 class Pages:
     """The web process, the preview and the QR code as one. Use it as a context manager, on the present loop's thread.
@@ -34,11 +32,11 @@ class Pages:
         clock: session clock.
         events: where what the pages ask for goes.
         preview: makes the small pictures; it is started and ended here.
+        invite: told where the crowd's page is.
 
     Attributes:
         link: the way to the web process.
-        preview: as given.
-        invite: what the compositor shows of the crowd's page.
+        preview, invite: as given.
     """
 
     def __init__(
@@ -50,11 +48,12 @@ class Pages:
         clock: Clock,
         events: EventQueue,
         preview: Preview,
+        invite: Invite,
     ) -> None:
         self._crowd = settings.crowd
         self._engine = engine
         self._stack = ExitStack()
-        self.preview, self.invite = preview, Invite()
+        self.preview, self.invite = preview, invite
         self.link = WebLink(settings, show, control, self._tell, clock, events, preview.latest)
 
     def __enter__(self) -> Pages:
@@ -68,14 +67,13 @@ class Pages:
     ) -> None:
         self._stack.close()
 
-    def frame(self, compositor: Compositor, programme: moderngl.Texture, now: float) -> None:
-        """Do what a frame owes to the pages; ``now`` is session time (s).
+    def frame(self, programme: moderngl.Texture, now: float) -> None:
+        """Show the pages the ``programme`` of session time ``now`` (s), if one of them looks.
 
         Call it once a frame on the thread of the GL context, after drawing and before waiting for it.
         """
         self.preview.wanted = self.link.watched
         self.preview.see(programme, now)
-        self.invite.follow(compositor)
 
     @property
     def address(self) -> str:
