@@ -4,7 +4,7 @@
 
   var byId = function (id) { return document.getElementById(id); };
   var form = byId("say"), text = byId("text"), author = byId("author"), send = byId("send"), said = byId("said");
-  var state = null, since = 0, socket = null, tries = 0, poll = 0, retry = 0, heard = 0, busyUntil = 0;
+  var state = null, since = 0, socket = null, tries = 0, poll = 0, retry = 0, heard = 0, busyUntil = 0, mine = null;
 
   function el(name, className, words) {
     var made = document.createElement(name);
@@ -45,11 +45,14 @@
     byId("now").hidden = !now;
     if (!now) { return; }
     byId("now-text").textContent = now.text;
+    byId("now").className = now.text === mine ? "now mine" : "now";
+    byId("now-label").textContent = now.text === mine ? "Yours is on the screen now" : "On the screen now";
     byId("now-by").textContent = now.author ? "by " + now.author : "";
   }
 
   function showYours() {
     var you = state.you;
+    if (you) { mine = you.text; }
     byId("yours").hidden = !you;
     form.hidden = !!you;
     if (!you) { return; }
@@ -93,14 +96,14 @@
   }
 
   function fill(item, row, at) {
-    var mine = state.you && state.you.id === row.id, voted = state.voted.indexOf(row.id) >= 0;
-    item.className = (mine ? "mine" : "") + (row.plays ? "" : " needs");
+    var own = state.you && state.you.id === row.id, voted = state.voted.indexOf(row.id) >= 0;
+    item.className = (own ? "mine" : "") + (row.plays ? "" : " needs");
     item.children[0].textContent = row.plays ? String(at + 1) : "·";
     item.children[1].children[0].textContent = row.text;
-    item.children[1].children[1].textContent = mine ? "yours" : row.author;
+    item.children[1].children[1].textContent = own ? "yours" : row.author;
     var button = item.children[2];
     button.textContent = String(row.votes);
-    button.disabled = !!mine;
+    button.disabled = !!own;
     button.setAttribute("aria-pressed", String(!!voted));
     button.setAttribute("aria-label", (voted ? "Take your vote back from " : "Vote for ") + row.text);
     button.dataset.id = row.id;
