@@ -222,6 +222,10 @@ def test_looks_prompt_favourites_and_picture(page: Open, calm: Any, wait_until: 
 def test_it_is_read_in_the_dark_and_hit_by_a_thumb(page: Open, calm: Any, width: int, height: int) -> None:
     one = page(width, height, touch=True)
     assert one.evaluate("document.documentElement.scrollWidth") <= width
+    # Macros in every state that they know.
+    for macro in ("DROP", "CHILL", "TUNNEL", "RESEED"):
+        calm.tell(ev.MacroSet(macro=macro))
+    one.wait_for_selector('[data-macro="CHILL"].under')
     # What is always there is there.
     for always in ("#tap", "#blackout", "#panic", "#bpm"):
         assert one.locator(always).is_visible()
@@ -278,12 +282,12 @@ def test_the_crowd_is_let_in_and_sent_away_and_controllers_learn(page: Open, ful
     ban.click()
     wait_until(lambda: not full.desk.waiting())
     one.wait_for_selector('.banned button:has-text("Bob")')
-    one.click('#crowd [data-param="crowd.lock"]')
-    wait_until(lambda: full.position("crowd.lock") == 1.0)
+    one.click('#crowd [data-macro="LOCK"]')
+    wait_until(lambda: full.holds("LOCK"))
     one.click('#tabs [data-tab="faders"]')
     one.click("#learn")
     one.click('#tabs [data-tab="macros"]')
-    one.click('[data-macro="DROP"]')
+    one.click('#macros [data-macro="DROP"]')
     wait_until(lambda: {"kind": "learn", "target": "DROP"} in full.orders)
     assert not full.holds("DROP")
     one.keyboard.press("Escape")

@@ -54,24 +54,28 @@ export class Crowd {
     this.queue = el("ol", { class: "queue", "aria-label": "Queue" });
     this.banned = el("div", { class: "banned" });
     const top = [el("div", { class: "labelled" }, el("span", { class: "name", text: "prompts get in" }), this.mode.node)];
-    this.code = null;
-    if (this.line.schema.macros.some((macro) => macro.name === "QR")) {
-      const node = el("button", { class: "switch", type: "button", role: "switch", "aria-checked": "false", "data-macro": "QR" },
-        el("span", { class: "name", text: "QR code on the screen" }), el("i"));
-      this.code = new Switch(node, (on) => this.line.send({ kind: "macro", name: "QR", value: on ? 1 : 0 }));
-      top.push(node);
-    }
+    // Where there is a macro for it, the macro is the one truth: other hands have it too.
+    const has = (name) => this.line.schema.macros.some((macro) => macro.name === name && macro.kind === "toggle");
+    this.switches = [["QR", "QR code on the screen"], ["LOCK", "lock: the scene is yours alone"]].filter(([name]) => has(name))
+      .map(([name, label]) => {
+        const node = el("button", { class: "switch", type: "button", role: "switch", "aria-checked": "false", "data-macro": name,
+          "data-learn": name }, el("span", { class: "name", text: label }), el("i"));
+        top.push(node);
+        return [name, new Switch(node, (on) => this.line.send({ kind: "macro", name, value: on ? 1 : 0 }))];
+      });
+    if (has("LOCK")) this.controls = this.controls.filter(([name]) => name !== "crowd.lock");
+    const lock = this.controls.filter(([name]) => name === "crowd.lock");
+    const others = this.controls.filter(([name]) => name !== "crowd.lock");
     this.rows.clear();
     this.panel.replaceChildren(this.playing, el("div", { class: "row" }, skip, clear), ...top,
-      ...this.controls.slice(0, 1).map(([, made]) => made.node), this.guests, this.queue,
-      ...this.controls.slice(1).map(([, made]) => made.node), this.banned);
+      ...lock.map(([, made]) => made.node), this.guests, this.queue, ...others.map(([, made]) => made.node), this.banned);
     this.desk();
   }
 
   show(state) {
     if (!this.line.crowd) return;
     for (const [name, made] of this.controls) made.show(state.params[name]);
-    if (this.code && state.macros.QR) this.code.show(state.macros.QR[0] > 0);
+    for (const [name, made] of this.switches) if (state.macros[name]) made.show(state.macros[name][0] > 0);
   }
 
   desk() {
@@ -114,13 +118,13 @@ export class Crowd {
       return made;
     };
     const approve = button("Approve", "approve");
-    const note = el("small");
-    const node = el("li", {}, el("p", {}, el("b", { text, dir: "auto" }), " ", el("bdi", { text: author ? `by ${author}` : "" }), " ", note),
+    const note = el("span");
+    const node = el("li", {}, el("p", {}, el("b", { text, dir: "auto" }), el("small", {}, el("bdi", { text: author || "somebody" }), note)),
       el("div", { class: "row" }, approve, button("Next", "pin"), button("Reject", "reject"), button("Ban", "ban", true)));
     return { node, show: (one) => {
       mark(node, "data-state", one.state);
       approve.disabled = one.state !== "asked";
-      write(note, [STATES[one.state] ?? one.state, one.votes ? `${one.votes} ♥` : ""].filter(Boolean).join(" · "));
+      write(note, ` · ${STATES[one.state] ?? one.state}${one.votes ? ` · ${one.votes} ♥` : ""}`);
     } };
   }
 }

@@ -12,12 +12,20 @@ export function control(line, row, label) {
   if (row.choices.length) {
     made = new Choice(row.name, row.choices, (i) => send(toUnit(row, i)));
     made.node = el("div", { class: "labelled", title: row.doc }, el("span", { class: "name", text: label }), made.node);
-    show = ([place]) => made.show(Math.round(fromUnit(row, place)));
+    const { buttons } = made;
+    show = ([place, value]) => {
+      const asked = Math.round(fromUnit(row, place)), played = Math.round(value);
+      made.show(asked);
+      buttons.forEach((button, i) => button.classList.toggle("apart", i === played && played !== asked));
+    };
   } else if (row.curve === "switch") {
     const node = el("button", { class: "switch", type: "button", role: "switch", "aria-checked": "false", title: row.doc,
       "aria-label": row.name }, el("span", { class: "name", text: label }), el("i"));
     made = new Switch(node, (on) => send(on ? 1 : 0));
-    show = ([place]) => made.show(place >= 0.5);
+    show = ([place, value]) => {
+      made.show(place >= 0.5);
+      node.classList.toggle("apart", (value >= 0.5) !== (place >= 0.5));
+    };
   } else {
     made = new Fader(row, label, { onMove: send, onHome: home });
     show = ([place, value]) => made.show(place, value);
