@@ -30,9 +30,10 @@ from vjengine.core.params import PARAMS
 from vjengine.core.reducer import initial_state
 from vjengine.core.show import Show
 from vjengine.resources import resource_dir
+from vjengine.web.buckets import Rate
 from vjengine.web.discovery import OSC, OSCQUERY
 from vjengine.web.hub import Hub
-from vjengine.web.oscquery import RATES, app
+from vjengine.web.oscquery import MOST_LISTENERS, RATES, app
 from vjengine.web.oscquery_tree import EXTENSIONS, Tree
 from vjengine.web.settings import WebSettings
 from vjengine.web.view import Engine, schema, snapshot
@@ -170,15 +171,18 @@ def test_only_get_and_only_by_our_own_name(running: Running, get: Get) -> None:
     assert httpx.post(url, trust_env=False).status_code == 405
     for headers in (
         {"host": "evil.example"},
+        {"host": "evil.local"},
         {"host": f"evil.example:{running.port}"},
         {"origin": "http://evil.example"},
         {"sec-fetch-site": "cross-site"},
         {"host": "[::"},
     ):
         assert get("/", headers=headers).status_code == 403, headers
-    assert get("/?HOST_INFO", headers={"host": "127.0.0.1:1"}).status_code == 200
-    with pytest.raises(InvalidStatus) as refused:
-        connect(f"ws://127.0.0.1:{running.port}/", origin="http://evil.example", proxy=None)  # type: ignore[arg-type]
+    for name in ("127.0.0.1:1", "localhost", f"{socket.gethostname().partition('.')[0]}.local:5678", "[::1]:80"):
+        assert get("/?HOST_INFO", headers={"host": name}).status_code == 200
+    url = f"ws://127.0.0.1:{running.port}/"
+    with pytest.raises(InvalidStatus) as refused, connect(url, origin="http://evil.example", proxy=None):
+        pass
     assert refused.value.response.status_code == 403
 
 
@@ -231,6 +235,34 @@ def test_a_flood_of_words_ends_the_connection_and_others_go_on(get: Get) -> None
         assert httpx.get(f"http://127.0.0.1:{other.port}/look?VALUE", trust_env=False).status_code == 200
     finally:
         other.stop()
+
+
+def test_seats_are_bounded_and_given_back(running: Running) -> None:
+    url = f"ws://127.0.0.1:{running.port}/"
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_LISTENERS):
+            stack.enter_context(connect(url, proxy=None))
+        with pytest.raises(InvalidStatus), connect(url, proxy=None):
+            pass
+    end = time.monotonic() + 30.0
+    while True:
+        try:
+            with connect(url, proxy=None):
+                break
+        except InvalidStatus:
+            assert time.monotonic() < end, "no seat was given back"
+
+
+def test_a_flood_of_requests_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RATES, "request", Rate(0.001, 3.0))
+    other = Running()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{other.port}", trust_env=False, timeout=30.0) as client:
+            answers = [client.get("/?HOST_INFO") for _ in range(5)]
+    finally:
+        other.stop()
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1].headers["retry-after"] == "1"
 
 
 def test_before_the_show_has_said_hello_there_are_parameters_without_values() -> None:

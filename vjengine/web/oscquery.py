@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MOST_LISTENERS = 32
 """WebSockets in all."""
-RATES = {"request": Rate(100.0, 400.0), "command": Rate(500.0, 2000.0)}
+RATES = {"request": Rate(50.0, 200.0), "command": Rate(500.0, 2000.0)}
 """What one address may do: HTTP requests, words over a WebSocket."""
 MAX_COMMAND = 2048
 """Longest word over a WebSocket, characters."""
@@ -50,6 +50,9 @@ class _Desk:
         self.listeners = 0
         self._schema: Object | None = None
         self._tree = Tree({}, obeyed=False)
+        self._state: Object = {}
+        self._values: dict[str, Value | None] = {}
+        self._whole = b""
 
     @property
     def tree(self) -> Tree:
@@ -57,7 +60,28 @@ class _Desk:
         if self._schema is not self.hub.schema:
             self._schema = self.hub.schema
             self._tree = Tree(self._schema, obeyed=self.settings.osc is not None)
+            self._values, self._whole = {}, b""
         return self._tree
+
+    def value(self, path: str) -> Value | None:
+        """Return the present value at ``path``; read once a state, however many listen."""
+        tree = self.tree
+        self._follow()
+        if path not in self._values:
+            node = tree.nodes.get(path)
+            self._values[path] = node.value(self._state) if node is not None else None
+        return self._values[path]
+
+    def whole(self) -> bytes:
+        """Return everything as JSON; made once a state, however many ask."""
+        tree = self.tree
+        self._follow()
+        self._whole = self._whole or json.dumps(tree.described("/", self._state)).encode()
+        return self._whole
+
+    def _follow(self) -> None:
+        if self._state is not self.hub.state:
+            self._state, self._values, self._whole = self.hub.state, {}, b""
 
     def host_info(self) -> Object:
         """Return what ``?HOST_INFO`` answers."""
@@ -105,6 +129,8 @@ def _answer(desk: _Desk, request: Request) -> Response:
         return _words(404, "There is no such address.")
     if wanted and wanted not in ATTRIBUTES:
         return _words(400, "There is no such attribute.")
+    if path == "/" and not wanted:
+        return Response(desk.whole(), headers=_HEADERS, media_type="application/json")
     found = tree.described(path, desk.hub.state)
     if not wanted:
         return JSONResponse(found, headers=_HEADERS)
@@ -146,7 +172,8 @@ def _is_our_name(name: str) -> bool:
     try:
         ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
-        return name == "localhost" or name.endswith(".local") or name == socket.gethostname().lower()
+        ours = socket.gethostname().lower()
+        return name in ("localhost", ours, ours.partition(".")[0], f"{ours.partition('.')[0]}.local")
     return True
 
 
@@ -205,11 +232,10 @@ def _obey(desk: _Desk, word: object, listened: dict[str, Value | None]) -> None:
 
 async def _speak(desk: _Desk, ws: WebSocket, listened: dict[str, Value | None]) -> None:
     """Send what changes of what is listened to; a slow reader misses steps and gets the latest."""
-    async for state in desk.hub.states():
-        nodes = desk.tree.nodes
+    async for _ in desk.hub.states():
         for path in list(listened):
-            if path not in nodes or (value := nodes[path].value(state)) is None:
-                continue
-            if path in listened and listened[path] != value:
+            value = desk.value(path)
+            # While one is sent, IGNORE may come for the next.
+            if value is not None and path in listened and listened[path] != value:
                 listened[path] = value
                 await asyncio.wait_for(ws.send_bytes(message(path, value)), SEND_TIME)
