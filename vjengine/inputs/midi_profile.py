@@ -321,7 +321,16 @@ def _read_lights(place: Place, data: Any) -> dict[str, dict[str, Any]]:
         "send": one_of(*get_args(LightKind)),
         "colours": colours,
     }
-    return {str(name): read_fields(place.at(name), entry, table) for name, entry in data.items()}
+    return {
+        str(name): read_fields(place.at(name), _with_words(entry) if isinstance(entry, dict) else entry, table)
+        for name, entry in data.items()
+    }
+
+
+def _with_words(entry: dict[Any, Any]) -> dict[Any, Any]:
+    """Return ``entry`` with the names that YAML takes for truth values put back: an unquoted on, an unquoted off."""
+    words = {True: "on", False: "off"}
+    return {words[key] if isinstance(key, bool) else key: value for key, value in entry.items()}
 
 
 def _light(given: Mapping[str, Any], control: Control, number: int) -> Light:

@@ -137,10 +137,15 @@ class MidiReader:
         return self._press(row, control, value / full, time) if value > _pressed_above(message) else []
 
     def _press(self, row: Row, control: Control, strength: float, time: float) -> list[Event]:
-        """Press a key or button; ``strength`` is how hard, 0–1."""
-        back = self._before(row)
+        """Press a key or button; ``strength`` is how hard, 0–1.
+
+        One that is down already, as far as was heard, is let go of first if the bank gives it something else to do.
+        """
+        down = self._pressed.get(control)
+        if down is not None and down.row is not row:
+            return [*self._release(control, time), *self._press(row, control, strength, time)]
         if control.kind != "program":
-            self._pressed[control] = _Pressed(row, back)
+            self._pressed[control] = down or _Pressed(row, self._before(row))
         target = row.target
         if isinstance(target, MacroTarget | ParamTarget):
             return self._press_value(row, control, strength, time)
