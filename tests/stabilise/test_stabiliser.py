@@ -149,8 +149,13 @@ def test_a_collapse_that_nothing_holds_is_answered_up_to_a_fresh_start() -> None
     assert seen[-1].correction.restart == 1
     assert seen[-1].correction.reseed >= 1
     assert not seen[-1].anchored, "one colour is no anchor"
+    first_anchored = None
     for step in range(400, 520):
         last = watch.look(scenes.scene(1, step / 30.0), GeneratorParams(sequence=step + 1, time=step / 30.0), step + 1)
+        if last.anchored and first_anchored is None:
+            first_anchored = last
+    assert first_anchored is not None
+    assert first_anchored.level <= 1, "what is drawn under a response is no measure for what comes after it"
     assert last.anchored
     assert last.level == 0
     assert last.response == ""

@@ -62,7 +62,9 @@ class Anchor:
         self._first.clear()
         self._recent.clear()
 
-    def step(self, found: Statistics, moved: Moved, intent: Intent, time: float, glide: float) -> None:
+    def step(
+        self, found: Statistics, moved: Moved, intent: Intent, time: float, glide: float, *, wait: bool = False
+    ) -> None:
         """Look at the next frame, made for session time ``time`` (s).
 
         Args:
@@ -71,6 +73,7 @@ class Anchor:
             intent: what the performer wanted of it.
             time: s.
             glide: s in which an intended change of colour is taken over.
+            wait: True while the loop does not run as it will: a scene's first frames are those after it.
         """
         before, self._intent = self._intent, intent
         if before is not None and intent.scene != before.scene:
@@ -84,6 +87,8 @@ class Anchor:
         if intent.dark:
             return
         if self.statistics is None:
+            if wait:
+                return
             self._gather(found, moved)
         elif self.gliding:
             self._glide(found, time)

@@ -26,6 +26,8 @@ _USUAL = 60
 """Frames whose surplus is averaged: a flash is not the scene's way."""
 _MOST = 20.0
 """A surplus counts for no more, CIELAB units: flashes again."""
+_MOST_FLASHING = 0.15
+"""Nor does that of the clipped share: a scene may be black half the time, and burn all the same."""
 _KEPT = 0.998
 """Share that is kept from frame to frame of what was once seen; half of it is gone after some ten seconds."""
 
@@ -72,7 +74,7 @@ class Restlessness:
             path = [self._legs[-1 - _APART * leg] for leg in range(legs)]
             straight = _apart(found, self._seen[-1 - _APART * legs])
             palette, clipped = (sum(leg[each] for leg in path) - straight[each] for each in (0, 1))
-            self._surplus.append((min(max(palette, 0.0), _MOST), max(clipped, 0.0)))
+            self._surplus.append((min(max(palette, 0.0), _MOST), min(max(clipped, 0.0), _MOST_FLASHING)))
             usual = np.mean(self._surplus, axis=0)
             surplus, flashing = max(surplus, float(usual[0])), max(flashing, float(usual[1]))
         self._found = Restless(pace, surplus, flashing)

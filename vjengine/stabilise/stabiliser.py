@@ -104,7 +104,8 @@ class Stabiliser:
         shares, intent = read_shares(params), read_intent(params)
         copies = make_copies(pixels)
         found, moved = measure(copies), self._movement.step(copies)
-        self._anchor.step(found, moved, intent, params.time, shares.glide)
+        # What is drawn with other noise and less feedback is no measure for what is drawn once those are taken back.
+        self._anchor.step(found, moved, intent, params.time, shares.glide, wait=self._guard.level > 1)
         if self._anchor.taken != self._taken:
             self._taken = self._anchor.taken
             self._keeps += 1
