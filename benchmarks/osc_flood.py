@@ -189,6 +189,7 @@ def main() -> None:
         resting, wrong = memory.memory_info().rss, osc.malformed
         waited = probe.during(send(folder, osc.address[1], FUZZ_RATE, malformed, packets))
         settle(osc)
+        missed = kernel_drops(osc.address[1]) - missed
         grown = (memory.memory_info().rss - resting) / 2**20
         report.add(
             f"of {malformed:,} malformed packets, refused", "packets", osc.malformed - wrong, goal=f"{malformed}"

@@ -6,6 +6,7 @@ decoder always moves forward: no packet can make it loop (a bundle element of ne
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ Argument = float | int | bool | str | bytes | None
 _NUMBERS = {"i": ">i", "f": ">f", "h": ">q", "d": ">d", "t": ">Q"}
 _SIMPLE: dict[str, Argument] = {"T": True, "F": False, "I": True, "N": None}
 _FOUR_BYTES = ("c", "r", "m")
+_PLAIN = re.compile(rb"[!-~]*")
 
 
 class MalformedPacket(ValueError):
@@ -104,7 +106,7 @@ def _decode_bundle(data: bytes, start: int, end: int, depth: int, messages: list
 
 def _decode_message(data: bytes, start: int, end: int, timetag: int) -> OscMessage:
     raw, at = _string(data, start, end)
-    if len(raw) > MAX_ADDRESS or not raw.isascii() or any(byte <= 0x20 or byte == 0x7F for byte in raw):
+    if len(raw) > MAX_ADDRESS or _PLAIN.fullmatch(raw) is None:
         raise MalformedPacket("an address that is too long or not plain ASCII")
     address = raw.decode("ascii")
     if at == end:
