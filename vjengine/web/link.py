@@ -19,7 +19,7 @@ from vjengine.core.events import StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.show import Show
 from vjengine.errors import MissingDependency
-from vjengine.web.child import end, spawn
+from vjengine.web.child import Patience, end, spawn
 from vjengine.web.orders import WrongOrder, event_of
 from vjengine.web.settings import WebSettings
 from vjengine.web.view import Engine, schema, snapshot
@@ -28,8 +28,7 @@ from vjengine.web.wire import packed, read_message
 log = logging.getLogger(__name__)
 
 SILENT_TOO_LONG = 10.0
-"""A web process without a heartbeat for this long (s) hangs and is replaced. It stands behind the show on a busy
-machine, so it may be silent for a while without hanging."""
+"""A web process without a heartbeat for this long (s) is looked at, and replaced if it hangs."""
 START_GRACE = 20.0
 """s more that it may take to say its first word."""
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
@@ -147,9 +146,12 @@ class WebLink:
         writer = threading.Thread(target=self._write, args=(child, over), name="web-writer", daemon=True)
         reader.start()
         writer.start()
-        hung = False
+        hung, patience, heard = False, Patience(child.pid, self._silent_too_long), 0.0
         while not over.is_set() and not self._stop.is_set():
-            if self._clock.now() - self._heard > self._silent_too_long:
+            if heard != self._heard:
+                heard = self._heard
+                patience.heard()
+            if patience.is_over(self._clock.now() - heard):
                 hung = True
                 child.kill()
                 break
