@@ -73,7 +73,7 @@ def add_metrics_argument(parser: argparse._ActionsContainer) -> None:
         "--metrics",
         type=Path,
         metavar="FILE",
-        help="log how stable the generator's pictures are, frame by frame (see `vjengine stability`)",
+        help="log how stable the generator's pictures and the trail are, frame by frame (see `vjengine stability`)",
     )
 
 

@@ -134,7 +134,7 @@ class LiveOptions:
         record_hud: record the preview, HUD and all, instead of the programme.
         duration: s after which the show ends.
         stats: JSON file for figures at the end.
-        metrics: file for the stability of every generator frame, as JSON Lines.
+        metrics: file for the stability of every generator frame, and of the trail, as JSON Lines.
         osc_in: address to listen on; ``None`` listens nowhere.
         osc_out: addresses the feed goes to.
         midi: names of MIDI inputs; empty for all; ``("none",)`` for none.
@@ -181,7 +181,7 @@ class RenderOptions:
         perform: recorded performance, timed from the start of the film.
         generator_every: one generator frame every so many film frames; 0 follows ``generator_fps``.
         stats: JSON file for figures at the end.
-        metrics: file for the stability of every generator frame, as JSON Lines.
+        metrics: file for the stability of every generator frame, and of the trail, as JSON Lines.
     """
 
     track: Path
