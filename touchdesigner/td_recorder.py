@@ -1,7 +1,11 @@
 """A recorder of the part of TouchDesigner's documented Python API that the builder uses.
 
 It is no TouchDesigner and draws nothing: it writes down which operators were made, set and wired, and refuses what the
-documentation does not know. What it proves is wiring. :data:`DOCUMENTED` was written from docs.derivative.ca.
+documentation does not know. What it proves is wiring.
+
+:data:`DOCUMENTED` holds names from the operators' pages of TouchDesigner's documentation. Not read there but taken from
+use elsewhere: ``oscinCHOP`` (port, active), the halves ``lag1`` and ``lag2`` of the Lag CHOP's *Lag*, ``operand`` of the
+Composite TOP (its items are those of the Text TOP's *operand*), and how many inputs an operator has.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ DOCUMENTED: dict[str, tuple[int, tuple[str, ...]]] = {
     "syphonspoutinTOP": (0, ("usespoutactivesender", "sendername", *_TOP)),
     "sharedmeminTOP": (0, ("name", "memtype", *_TOP)),
     "screengrabTOP": (0, _TOP),
-    "noiseTOP": (1, ("tx", "ty", "tz", "mono", "period", *_TOP)),
+    "noiseTOP": (2, ("type", "tx", "ty", "tz", "mono", "period", *_TOP)),
     "switchTOP": (99, ("index", "blend", *_TOP)),
     "crossTOP": (2, ("cross", *_TOP)),
     "feedbackTOP": (1, ("top", "reset", "resetpulse", *_TOP)),
@@ -39,6 +43,16 @@ DOCUMENTED: dict[str, tuple[int, tuple[str, ...]]] = {
     "outTOP": (1, ()),
 }
 MENUS = {
+    ("noiseTOP", "type"): (
+        "perlin2d",
+        "perlin3d",
+        "perlin4d",
+        "simplex2d",
+        "simplex3d",
+        "simplex4d",
+        "sparse",
+        "random",
+    ),
     ("sharedmeminTOP", "memtype"): ("local", "global"),
     ("compositeTOP", "operand"): ("add", "maximum", "over", "screen", "under"),
     ("textTOP", "alignx"): ("left", "center", "right"),
