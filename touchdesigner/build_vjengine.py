@@ -160,7 +160,8 @@ OPERATORS = [
         exprs={"index": "parent().par.Source.menuIndex"}),
     # What is shown while the engine is silent, and the way over in a second.
     _op("fallback", "noiseTOP", (1, 5),
-        pars={"type": "simplex3d", "outputresolution": "custom", "resolutionw": 1280, "resolutionh": 720, "mono": False},
+        pars={"type": "simplex3d", "mono": False,
+              "outputresolution": "custom", "resolutionw": 1280, "resolutionh": 720},
         exprs={"tz": "absTime.seconds * 0.1"}),
     _op("seen", "crossTOP", (2, 6), ["fallback", "source"], exprs={"cross": ALIVE}),
     # Feedback: the last picture, swelling with the bass, bent by the new one's light.
