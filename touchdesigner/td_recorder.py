@@ -4,8 +4,8 @@ It is no TouchDesigner and draws nothing: it writes down which operators were ma
 documentation does not know. What it proves is wiring.
 
 :data:`DOCUMENTED` holds names from the operators' pages of TouchDesigner's documentation. Not read there but taken
-from use elsewhere: ``oscinCHOP`` (port, active), the halves ``lag1`` and ``lag2`` of the Lag CHOP's *Lag*, ``operand`` of
-the Composite TOP (its items are those of the Text TOP's *operand*), and how many inputs an operator has.
+from use elsewhere: ``oscinCHOP`` (port, active), the halves ``lag1`` and ``lag2`` of the Lag CHOP's *Lag*, ``operand``
+of the Composite TOP (its items are those of the Text TOP's *operand*), and how many inputs an operator has.
 """
 
 from __future__ import annotations
