@@ -4,7 +4,7 @@ uniform sampler2D modules;  // one texel a module, top row first; 1 is dark
 uniform sampler2D caption;  // how much ink, in the plate's own pixels, top row first
 uniform ivec2 corner;       // lower left of the plate, px
 uniform ivec2 extent;       // of the plate, px
-uniform int module;         // side of a module, px
+uniform float module;       // side of a module, px: whole
 uniform ivec2 words;        // top left of the caption, px from the plate's top left
 uniform float radius;       // of the plate's corners, px
 uniform float shadow;       // reach of the dark rim that sets the plate off from a white picture, px
@@ -18,7 +18,8 @@ const float INK = 0.012;
 out vec4 covered;           // premultiplied
 
 float ink(ivec2 at) {
-    ivec2 cell = at / module - QUIET;
+    // Dividing whole numbers is slow wherever there is no instruction for it.
+    ivec2 cell = ivec2((vec2(at) + 0.5) / module) - QUIET;
     // Outside, texelFetch is undefined.
     if (all(greaterThanEqual(cell, ivec2(0))) && all(lessThan(cell, textureSize(modules, 0))))
         return texelFetch(modules, cell, 0).r;

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import moderngl
 import numpy as np
@@ -20,6 +21,10 @@ from vjengine.compose.passes import Pass, Target
 from vjengine.compose.shaders import ShaderLibrary
 from vjengine.compose.text import drawable
 from vjengine.core.params import PARAMS, ParamValues
+from vjengine.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 Modules = npt.NDArray[np.bool_]
 """``(n, n)``, True where dark, top row first, without the quiet zone."""
@@ -39,12 +44,24 @@ REFERENCE = 64
 """px: type size at which words are measured."""
 
 
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the typeface of the HUD at ``size`` px."""
+    from PIL import ImageFont
+
+    if size != REFERENCE:
+        return _font(REFERENCE).font_variant(size=size)
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise MissingDependency("Pillow with FreeType", "pip install --force-reinstall Pillow")
+    # Simple layout: these words need no more, and it takes a fraction of the time.
+    return font.font_variant(layout_engine=ImageFont.Layout.BASIC)
+
+
 @lru_cache(maxsize=64)
 def _width(text: str) -> float:
     """Return the width of ``text`` in type sizes."""
-    from PIL import ImageFont
-
-    return float(ImageFont.load_default(REFERENCE).getlength(text)) / REFERENCE
+    return float(_font(REFERENCE).getlength(text)) / REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +119,14 @@ class Plate:
 
 def written(lines: tuple[str, ...], plate: Plate) -> Coverage:
     """Return the caption's ink, ``(height, width)`` of ``plate.words``: the first line full, others lighter."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     _, top, width, height = plate.words
     image = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(image)
     for place, (line, size, base) in enumerate(zip(lines, plate.type_sizes, plate.baselines, strict=True)):
-        font = ImageFont.load_default(size)
-        x = round((plate.size[0] - font.getlength(line)) / 2) - plate.words[0]
-        draw.text((x, base - top), line, fill=255 if place == 0 else 190, font=font, anchor="ls")
+        at = plate.size[0] // 2 - plate.words[0], base - top
+        draw.text(at, line, fill=255 if place == 0 else 190, font=_font(size), anchor="ms")
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -210,7 +226,7 @@ class QrCode:
             {
                 "corner": (left, low),
                 "extent": (width, height),
-                "module": plate.module,
+                "module": float(plate.module),
                 "words": plate.words[:2],
                 "radius": float(plate.radius),
                 "shadow": float(reach),
