@@ -49,8 +49,11 @@ class _Http(H11Protocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
-        # A slow client is one whose request is not complete, be it the headers or the body.
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
+        # A slow client is one whose request is not complete, be it the headers or the body. To h11 the request of a
+        # WebSocket never is: its body is what the other protocol now reads.
+        if self.transport.get_protocol() is not self:
+            self._untime()
+        elif self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
             self._time()
         else:
             self._untime()

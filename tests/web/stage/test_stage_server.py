@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from vjengine.web import protocol
 from vjengine.web.stage.page import MOST_WRONG, WINDOW
 
 
@@ -223,6 +224,16 @@ def test_pages_agree(visitor: Visitor, calm: Any, secret: str) -> None:
     other.hear_until(lambda: other.state and other.state["params"]["grade.hue"][0] == 0.75)
     other.hear_until(lambda: other.state["macros"]["ENERGY"][0] == 0.9)
     other.close()
+
+
+def test_the_time_limit_of_requests_is_not_one_of_sockets(
+    monkeypatch: pytest.MonkeyPatch, fresh: Any, secret: str
+) -> None:
+    monkeypatch.setattr(protocol, "REQUEST_TIME", 1.0)
+    page = Visitor(fresh, secret)
+    begun = time.monotonic()
+    page.hear_until(lambda: time.monotonic() > begun + 2.5)
+    page.close()
 
 
 # ---------------------------------------------------------------- what is held
