@@ -25,7 +25,7 @@ def prompts(live: Any) -> list[str]:
 
 
 def test_killed_or_frozen_the_pages_come_back_and_the_queue_with_them(make_live: Any, tmp_path: Path) -> None:
-    live = make_live(WebSettings(crowd=True, folder=tmp_path), silent_too_long=3.0).start()
+    live = make_live(WebSettings(crowd=True, folder=tmp_path), silent_too_long=1.5).start()
     try:
         guests = [httpx.Client(base_url=live.url, timeout=LIVENESS) for _ in range(3)]
         for k, guest in enumerate(guests):

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 NICENESS = 5
 """How far behind the show it stands: enough that the show goes first, not so much that a busy machine shows no page."""
 MOST_UNSENT = 4096
-LOOK_AGAIN = 3.0
+LOOK_AGAIN = 1.0
 """s between two tries for a port that somebody else has."""
 GRACE = 2.0
 
