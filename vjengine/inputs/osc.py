@@ -12,11 +12,10 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
 
 from vjengine.core.clock import Clock
 from vjengine.core.control import ControlState
-from vjengine.core.events import Event, PromptSubmitted, StatusChanged
+from vjengine.core.events import Event, PromptSubmitted
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.macros import MacroDef
 from vjengine.core.osc_packet import (
@@ -33,6 +32,7 @@ from vjengine.errors import InputError
 from vjengine.inputs.osc_addresses import OscRow, WrongArguments, osc_address_map
 from vjengine.inputs.osc_desk import Desk, Refused, Sender
 from vjengine.inputs.osc_gate import Bucket, SenderBuckets, open_udp
+from vjengine.inputs.osc_words import Words
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +49,6 @@ MAX_WAITING = 1024
 """Most messages waiting for a future time tag."""
 MAX_AHEAD = 10.0
 """Furthest future time tag, s."""
-SAY_EVERY = 1.0
-"""s between two words about faults."""
-WELL_AFTER = 5.0
-"""s without a fault after which all is said to be well again."""
 REOPEN_AFTER = 1.0
 _TICK = 0.1
 
@@ -107,11 +103,7 @@ class OscInput:
         self._senders = SenderBuckets(SENDER_RATE)
         self._prompts = Bucket(PROMPT_RATE, clock.now())
         self._answers = Bucket(ANSWER_RATE, clock.now())
-        self._logged: set[str] = set()
-        self._fault_text = ""
-        self._fault_time = -1e9
-        self._said_time = -1e9
-        self._well = True
+        self._words = Words(clock, events, self._listening, self._counts)
         self.received = 0
         self.malformed = 0
         self.unknown = 0
@@ -138,7 +130,7 @@ class OscInput:
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="osc-in", daemon=True)
         self._thread.start()
-        self._say("ok", f"listening on {self._address[0]}:{self._address[1]}")
+        self._words.say("ok", self._listening())
 
     def stop(self, timeout: float = 1.0) -> None:
         """Stop listening and close the port."""
@@ -157,7 +149,7 @@ class OscInput:
                 self._turn()
         except Exception:  # the thread's outermost guard: a bug here must not pass unseen
             log.exception("OSC in has stopped")
-            self._say("error", "stopped by a bug; see the log")
+            self._words.say("error", "stopped by a bug; see the log")
         finally:
             if self._socket is not None:
                 self._socket.close()
@@ -177,7 +169,7 @@ class OscInput:
         try:
             data, sender = sock.recvfrom(MAX_PACKET + 1)
         except (TimeoutError, BlockingIOError):
-            self._report(self._clock.now())
+            self._words.report(self._clock.now())
             return
         except OSError as error:
             self._broken(error)
@@ -187,10 +179,10 @@ class OscInput:
     def _packet(self, data: bytes, sender: Sender, now: float) -> None:
         if len(data) > MAX_PACKET:
             self.dropped += 1
-            self._fault("large", f"a packet of over {MAX_PACKET} bytes was dropped", now)
+            self._words.fault("large", f"a packet of over {MAX_PACKET} bytes was dropped", now)
         elif not self._senders.take(sender, now) or not self._messages.take(now):
             self.dropped += 1
-            self._fault(
+            self._words.fault(
                 "rate", f"over {SENDER_RATE:g} messages a second (of all: {MESSAGE_RATE:g}); the rest is dropped", now
             )
         else:
@@ -198,7 +190,7 @@ class OscInput:
                 messages = decode_packet(data)
             except MalformedPacket as error:
                 self.malformed += 1
-                self._fault("malformed", f"a packet is not OSC: {error}", now)
+                self._words.fault("malformed", f"a packet is not OSC: {error}", now)
                 return
             self._senders.take(sender, now, len(messages) - 1)
             self._messages.take(now, len(messages) - 1)
@@ -212,17 +204,17 @@ class OscInput:
         """Deal with a question or a subscription; the answer goes to where it came from."""
         if not self._answers.take(now):
             self.dropped += 1
-            self._fault("answers", f"over {ANSWER_RATE:g} questions a second; the rest is dropped", now)
+            self._words.fault("answers", f"over {ANSWER_RATE:g} questions a second; the rest is dropped", now)
             return
         try:
             answer = self._desk.answer(message, sender, now)
         except Refused as refusal:
             self.refused += 1
-            self._fault("refused", str(refusal), now)
+            self._words.fault("refused", str(refusal), now)
             return
         except WrongArguments as error:
             self.malformed += 1
-            self._fault("arguments", f"{message.address[:80]} takes {error}", now)
+            self._words.fault("arguments", f"{message.address[:80]} takes {error}", now)
             return
         self.received += 1
         if answer is None or self._socket is None:
@@ -232,13 +224,13 @@ class OscInput:
             self._socket.sendto(answer, sender)
         except OSError as error:
             # Whoever asked has gone, or sent from a port that cannot be answered.
-            self._fault("answer", f"an answer could not be sent: {error}", now)
+            self._words.fault("answer", f"an answer could not be sent: {error}", now)
 
     def _message(self, message: OscMessage, now: float) -> None:
         row = self._rows.get(message.address.lower())
         if row is None:
             self.unknown += 1
-            self._fault("unknown", f"no such address: {message.address[:80]}", now)
+            self._words.fault("unknown", f"no such address: {message.address[:80]}", now)
             return
         due = now
         if message.timetag > IMMEDIATELY:
@@ -248,19 +240,19 @@ class OscInput:
             event = row.make(message.arguments, due)
         except WrongArguments as error:
             self.malformed += 1
-            self._fault("arguments", f"{row.address} takes {error}", now)
+            self._words.fault("arguments", f"{row.address} takes {error}", now)
             return
         self.received += 1
         if event is None:
             return
         if isinstance(event, PromptSubmitted) and not self._prompts.take(now):
             self.dropped += 1
-            self._fault("prompts", f"over {PROMPT_RATE:g} prompts a second; the rest is dropped", now)
+            self._words.fault("prompts", f"over {PROMPT_RATE:g} prompts a second; the rest is dropped", now)
         elif due <= now:
             self._events.put(event)
         elif due - now > MAX_AHEAD or len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
-            self._fault("ahead", f"a time tag over {MAX_AHEAD:g} s ahead, or too many waiting", now)
+            self._words.fault("ahead", f"a time tag over {MAX_AHEAD:g} s ahead, or too many waiting", now)
         else:
             self._serial += 1
             heapq.heappush(self._waiting, (due, self._serial, event))
@@ -280,7 +272,7 @@ class OscInput:
             return
         if self._stop.is_set():
             return
-        self._say("warn", f"the socket failed ({error}); opening it again")
+        self._words.say("warn", f"the socket failed ({error}); opening it again")
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -291,37 +283,16 @@ class OscInput:
         try:
             self._socket = open_udp(*self._address)
         except InputError as error:
-            self._fault("reopen", str(error), self._clock.now())
-            self._report(self._clock.now())
+            self._words.fault("reopen", str(error), self._clock.now())
+            self._words.report(self._clock.now())
         else:
-            self._say("ok", f"listening on {self._address[0]}:{self._address[1]}")
+            self._words.say("ok", self._listening())
 
     # ------------------------------------------------------------ words about it
+
+    def _listening(self) -> str:
+        return f"listening on {self._address[0]}:{self._address[1]}"
 
     def _counts(self) -> str:
         refused = f", {self.refused} refused" if self.refused else ""
         return f"{self.malformed} malformed, {self.unknown} unknown, {self.dropped} dropped{refused}"
-
-    def _fault(self, kind: str, text: str, now: float) -> None:
-        """Log the first fault of a kind in full; tell the HUD about the latest, once a second at most."""
-        if kind not in self._logged:
-            self._logged.add(kind)
-            log.warning("OSC in: %s (counting from here on)", text)
-        self._fault_text, self._fault_time, self._well = text, now, False
-        self._report(now)
-
-    def _report(self, now: float) -> None:
-        if self._well or now - self._said_time < SAY_EVERY:
-            return
-        if now - self._fault_time > WELL_AFTER:
-            self._well = True
-            self._fault_text = ""
-            self._say("ok", f"listening on {self._address[0]}:{self._address[1]}")
-        elif self._fault_time > self._said_time:
-            self._said_time = now
-            self._say("warn", f"{self._fault_text} ({self._counts()})")
-
-    def _say(self, level: Literal["ok", "warn", "error"], message: str) -> None:
-        self._events.put(
-            StatusChanged(time=self._clock.now(), source="osc", component="osc in", level=level, message=message)
-        )
