@@ -15,7 +15,7 @@ from vjengine.resources import resource_dir
 
 URL = "http://192.168.1.20:8600/?t=kT3nX9qLwZ0aYb7c"
 WORDS = "scan · type · see it here\n192.168.1.20:8600"
-SIZE = (640, 360)
+SIZE = (320, 180)
 SHOWN = {"qr.mix": 1.0, "qr.size": 0.5}
 NUMBERS = itertools.count(1)
 """Of the frames: a compositor takes each number once."""
@@ -58,7 +58,7 @@ def fresh(each, control, code=True):
     each.resize((64, 36))
     each.resize(SIZE)
     each.set_qr(modules() if code else None, WORDS)
-    for index in range(8):
+    for index in range(4):
         each.render(control(index, {}, fps=10), None)
     return each
 
@@ -112,10 +112,9 @@ def outside(compositor, shown, share=0.5):
     [
         ((640, 360), 0.5, 1.0),
         ((640, 360), 0.15, 0.4),
-        ((640, 360), 0.95, 0.4),
-        ((1280, 720), 0.3, 0.4),
+        ((1280, 720), 0.5, 0.4),
         ((360, 640), 0.95, 1.0),
-        ((1920, 1080), 0.5, 0.4),
+        ((1920, 1080), 0.3, 0.4),
     ],
 )
 def test_a_phone_reads_it_at_every_size_over_noise(compositor, play, noise, size, share, scale):
@@ -234,14 +233,14 @@ def test_what_is_no_code_is_refused(compositor, bad):
 
 @pytest.mark.parametrize("screen", [(640, 360), (1920, 1080), (360, 640), (320, 180), (96, 54)])
 @pytest.mark.parametrize("share", [0.15, 0.5, 0.95])
-@pytest.mark.parametrize("count", [25, 33, 57])
-def test_the_plate_fits_the_screen(screen, share, count):
-    plate = Plate.fitted(count, ("scan", "192.168.1.20:8600"), screen, share)
-    if plate.module > 1:
-        assert plate.size[0] <= MOST * screen[0]
-        assert plate.size[1] <= MOST * screen[1]
-    asked = share * screen[1] / (count + 2 * QUIET)
-    assert plate.module <= max(LEAST_MODULE, asked + 0.5)
+def test_the_plate_fits_the_screen(screen, share):
+    for count in (25, 33, 57):
+        plate = Plate.fitted(count, ("scan", "192.168.1.20:8600"), screen, share)
+        if plate.module > 1:
+            assert plate.size[0] <= MOST * screen[0]
+            assert plate.size[1] <= MOST * screen[1]
+        asked = share * screen[1] / (count + 2 * QUIET)
+        assert plate.module <= max(LEAST_MODULE, asked + 0.5)
 
 
 def test_no_fader_makes_it_flash():
