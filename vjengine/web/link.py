@@ -15,12 +15,12 @@ from typing import IO, Any, Literal
 
 from vjengine.core.clock import Clock
 from vjengine.core.control import ControlState
-from vjengine.core.events import StatusChanged
+from vjengine.core.events import MacroSet, StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.show import Show
 from vjengine.errors import MissingDependency
 from vjengine.web.child import Patience, end, spawn
-from vjengine.web.orders import WrongOrder, event_of
+from vjengine.web.orders import SOURCE, WrongOrder, event_of
 from vjengine.web.settings import WebSettings
 from vjengine.web.view import Engine, schema, snapshot
 from vjengine.web.wire import packed, read_message
@@ -87,6 +87,7 @@ class WebLink:
         self._thread: threading.Thread | None = None
         self._heard = 0.0
         self._followed = False
+        self._held: set[str] = set()
         self._said: dict[str, tuple[Level, str]] = {}
         self.urls: Mapping[str, str] = {}
         self.queue: tuple[int, str, str] = (0, "", "")
@@ -126,6 +127,7 @@ class WebLink:
             except OSError as error:
                 reason = f"the web process cannot be started: {error}"
             self.watched = self._followed = False
+            self._let_go()
             if self._stop.is_set() or reason == "":
                 return
             attempt = 0 if self._clock.now() - started > 10.0 else attempt + 1
@@ -268,7 +270,14 @@ class WebLink:
             if self.wrong == 1:
                 log.warning("a page asked for something that is not there (%s); counting from here on", error)
             return
+        if isinstance(event, MacroSet) and self._show.macros[event.macro].kind == "momentary":
+            (self._held.add if event.value > 0.0 else self._held.discard)(event.macro)
         self._events.put(event)
+
+    def _let_go(self) -> None:
+        """Let go of what pages held: they cannot say so any more."""
+        while self._held:
+            self._events.put(MacroSet(time=self._clock.now(), source=SOURCE, macro=self._held.pop(), value=0.0))
 
     def _listening(self, message: Object) -> None:
         self.urls = {str(name): str(url) for name, url in message["urls"].items()}
