@@ -338,3 +338,22 @@ def test_without_rtmidi_an_error_says_what_to_install(
     assert status.level == "error"
     assert "pip install" in status.message
     assert "python-rtmidi" in status.message
+
+
+@pytest.mark.real
+def test_a_flood_of_sysex_clock_and_junk_reaches_nobody(
+    surface: Callable[[str], Any], listen: Start, collector: Any
+) -> None:
+    pads = surface("pads")
+    midi = listen()
+    collector.until(connected(midi, "pads:out"))
+    press(pads, collector)
+    before = midi.received
+    long = "f0 " + "01 " * 200 + "f7"
+    for _ in range(100):
+        for message in (long, "f8", "fe", "f0 7e f7", "f1 12"):
+            pads.send(message)
+    press(pads, collector)
+    assert midi.received - before < 250, "clock, active sensing and SysEx do not even reach our process"
+    assert midi.malformed == 0
+    assert midi.restarts == 0

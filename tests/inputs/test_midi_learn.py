@@ -218,6 +218,16 @@ def test_it_is_read_again_at_the_next_start_and_leaves_nothing_beside_it(desk: D
     assert read_map(desk.path, MACROS).ports.keys() == {"pads"}
 
 
+def test_keys_without_a_value_in_a_hand_edited_file_are_filled_in(desk: Desk) -> None:
+    desk.path.parent.mkdir(parents=True)
+    desk.path.write_text("ports:\n  pads:\n    notes:\n", encoding="utf-8")
+    desk.rest()
+    desk.learner.arm("DROP")
+    desk.hear((0x90, 1, 100))
+    desk.rest()
+    assert desk.row("note", 1, 1) is not None, desk.said
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     desk = Desk(tmp_path / "file" / "learnt.yaml")

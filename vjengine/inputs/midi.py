@@ -155,6 +155,9 @@ class MidiInput:
                 reason = self._one_life()
             except OSError as error:
                 reason = f"the MIDI process cannot be started: {error}"
+            except Exception:  # the thread's outermost guard: a fault here costs a moment of MIDI, not all of it
+                log.exception("a fault in the MIDI input")
+                reason = "a fault in the MIDI input (see the log)"
             self._drop_ports(())
             if self._stop.is_set() or reason == "":
                 return
@@ -173,20 +176,22 @@ class MidiInput:
         reader = threading.Thread(target=self._listen, args=(child, speaker, told), name="midi-reader", daemon=True)
         reader.start()
         hung = False
-        while reader.is_alive() and not self._stop.is_set():
-            if self._clock.now() - self._heard > SILENT_TOO_LONG:
-                hung = True
-                child.kill()
-                break
-            self._tick()
-            # Wakes at once when asked to stop, and soon enough after the process ended.
-            self._stop.wait(TICK)
-        if self._stop.is_set():
-            self.feedback.put_out()
-        end(child, 0.5)
-        reader.join(1.0)
-        if child.stdout is not None and not reader.is_alive():
-            child.stdout.close()
+        try:
+            while reader.is_alive() and not self._stop.is_set():
+                if self._clock.now() - self._heard > SILENT_TOO_LONG:
+                    hung = True
+                    child.kill()
+                    break
+                self._tick()
+                # Wakes at once when asked to stop, and soon enough after the process ended.
+                self._stop.wait(TICK)
+            if self._stop.is_set():
+                self.feedback.put_out()
+        finally:
+            end(child, 0.5)
+            reader.join(1.0)
+            if child.stdout is not None and not reader.is_alive():
+                child.stdout.close()
         if hung:
             return self._after_hanging(speaker)
         return told[0] if told[0] is not None else f"the MIDI process ended (status {child.returncode})"

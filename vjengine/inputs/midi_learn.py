@@ -206,7 +206,7 @@ class Learner:
         """Do what is due at ``time`` (session s); return True if the map has changed. Reads and writes the file."""
         while not self._orders.empty():
             self._obey(self._orders.get())
-        if self.armed and self._since is not None and self._due(time):
+        if self.armed and self._due(time):
             self._decide()
         if self._quiet_at is not None and self._quiet_at <= 0.0:
             self._quiet_at = time + SAY_FOR
@@ -230,8 +230,12 @@ class Learner:
             self._tell("warn", str(error), passing=True)
 
     def _due(self, time: float) -> bool:
-        assert self._since is not None
-        return time - self._since >= WINDOW or any(control.kind in ("note", "program") for _, control in self._moved)
+        with self._lock:
+            if self._since is None:
+                return False
+            return time - self._since >= WINDOW or any(
+                control.kind in ("note", "program") for _, control in self._moved
+            )
 
     def _decide(self) -> None:
         """Map the control that was moved most."""
@@ -270,15 +274,18 @@ class Learner:
         # What cannot be a row is refused before it reaches the file.
         row_reader(self._rig.macros, self._rig.looks)(Place(path, target), entry, control.kind)
         old = setup.mapping.view(bank).find(control)
-        before = path.read_bytes() if path.exists() else None
+        try:
+            before = path.read_bytes() if path.exists() else None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
         data = self._read(path)[0] if before is not None else {}  # a broken file is told, not overwritten
-        section = data.setdefault("ports", {}).setdefault(short(port), {})
+        place: list[Any] = ["ports", short(port), _SECTION_OF[control.kind]]
         if len(setup.mapping.banks) > 1:
-            section = section.setdefault("banks", {}).setdefault(bank, {})
+            place[2:2] = ["banks", bank]
         key: str = f"ch{control.channel}"
         if control.kind not in ("bend", "pressure"):
             key += f"/{control.number}"
-        section.setdefault(_SECTION_OF[control.kind], {})[key] = entry
+        _inside(data, place)[key] = entry
         text = HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -335,6 +342,15 @@ class Learner:
     def _tell(self, level: Literal["ok", "warn", "error"], message: str, *, passing: bool = False) -> None:
         self._quiet_at = 0.0 if passing else None
         self._say(level, message)
+
+
+def _inside(data: dict[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
+    """Return the mapping at ``place``, made if it is not there; a key written without a value counts as not there."""
+    for key in place:
+        if data.get(key) is None:
+            data[key] = {}
+        data = data[key]
+    return data
 
 
 def _words(target: str, rig: MidiRig) -> dict[str, Any]:
