@@ -26,7 +26,7 @@ from benchmarks.common import Report, arguments
 from benchmarks.harness import jack
 from vjengine.core.clock import FrameTime, LiveClock
 from vjengine.core.control import ControlState
-from vjengine.core.events import Tap
+from vjengine.core.events import StatusChanged, Tap
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.macros import MacroState
 from vjengine.inputs.midi import MidiInput
@@ -171,14 +171,14 @@ def flood(report: Report, seconds: float) -> None:
             played = 0
             deadline = time.monotonic() + seconds * 3 + 10
             while time.monotonic() < deadline:
-                played += sum(isinstance(event, Tap) for event in events.drain())
+                played += sum(not isinstance(event, StatusChanged) for event in events.drain())
                 try:
                     pads.answer("sent", 0.02)
                     break
                 except RuntimeError:
                     continue
             time.sleep(1.0)
-            played += sum(isinstance(event, Tap) for event in events.drain())
+            played += sum(not isinstance(event, StatusChanged) for event in events.drain())
             bare.tell("count")
             theirs = int(bare.answer("count")[0])
             bare.end()
