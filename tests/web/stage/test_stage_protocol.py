@@ -71,7 +71,6 @@ def test_a_patch_has_only_what_changed() -> None:
         {"kind": "tempo", "function": "nudge", "ms": -5.0},
         {"kind": "trigger", "action": "panic"},
         {"kind": "prompt", "text": "Ümlaut 🎉"},
-        {"kind": "crowd", "text": "", "author": ""},
     ],
 )
 def test_orders_pass_and_the_show_takes_them(message: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ From the page, each a JSON object in a text of at most :data:`MAX_TEXT_BYTES` by
 
     {"kind": "macro" | "toggle" | "param" | "look" | "tempo" | "trigger" | "prompt", …}     see vjengine.web.orders
     {"kind": "learn", "target": name} or {… "undo": true}       likewise, if the schema says "learn": true
-    {"kind": "crowd", "text": "", "author": ""}         take back what the crowd's prompt plays; only ever empty
     {"kind": "desk", "action": "approve" | "reject" | "pin" | "ban", "id": n}   the crowd's queue
     {"kind": "desk", "action": "mode", "mode": …}, {… "unban", "name": …}, {… "skip"}, {… "clear"}
     {"kind": "seen", "n": n}            message n has been taken in; nothing more is sent while too many are not
@@ -156,13 +155,6 @@ def _prompt(message: Object, names: Vocabulary) -> Object:
     return {"text": _text(message, "text", MAX_TEXT)}
 
 
-def _crowd(message: Object, names: Vocabulary) -> Object:
-    # The queue lets texts in; from here the performer may only take the present one back.
-    if message.get("text", "") != "":
-        raise WrongMessage("'text' is empty here; the queue lets prompts in")
-    return {"text": "", "author": ""}
-
-
 def _learn(message: Object, names: Vocabulary) -> Object:
     if not names.learn:
         raise WrongMessage("this show cannot learn controllers")
@@ -197,7 +189,6 @@ _READERS: Mapping[str, Callable[[Object, Vocabulary], Object]] = {
     "tempo": _tempo,
     "trigger": _trigger,
     "prompt": _prompt,
-    "crowd": _crowd,
     "learn": _learn,
     "desk": _desk,
     "seen": _seen,
