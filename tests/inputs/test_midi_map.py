@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def load(path: Path, macros: dict[str, MacroDef] = MACROS, looks: tuple[str, ...] = ()) -> MidiMap:
+def load(path: Path, macros: Mapping[str, MacroDef] = MACROS, looks: tuple[str, ...] = ()) -> MidiMap:
     return MidiMap.from_macros(macros).with_layer(read_map(path, macros, looks).everywhere)
 
 

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +21,10 @@ import yaml
 from vjengine.core.events import LearnMidi
 from vjengine.core.params import PARAMS
 from vjengine.errors import ConfigError, InputError, UsageError, VJError
-from vjengine.inputs.midi_map import Control, Encoding, Row, Target
+from vjengine.inputs.midi_detect import Moved, counts, nature, weight
+from vjengine.inputs.midi_map import Control, Row, Target
 from vjengine.inputs.midi_map_file import MapFile, parse_map
-from vjengine.inputs.midi_message import Message, decode
+from vjengine.inputs.midi_message import decode
 from vjengine.inputs.midi_names import short
 from vjengine.inputs.midi_rig import MidiRig, PortSetup
 from vjengine.inputs.midi_rows import SECTIONS, row_reader
@@ -31,8 +32,6 @@ from vjengine.strict_yaml import Place, read_yaml, suggest
 
 WINDOW = 0.4
 """s for which movement is collected, from the first, before it is decided which control it was, and of what kind."""
-MOVED = 4
-"""Steps of 127 that a fader has to move: some tremble by one or two at rest."""
 LOOK_EVERY = 1.0
 """s between two looks at whether the file was edited by hand."""
 UNDO = 32
@@ -80,17 +79,6 @@ class Learnt:
         return f"{self.target} is now {self.control} of {self.port}{was}"
 
 
-@dataclass(slots=True)
-class _Moved:
-    """What was heard of one control since learning began."""
-
-    values: list[int] = field(default_factory=list)
-
-    @property
-    def travel(self) -> int:
-        return max(self.values) - min(self.values)
-
-
 class Learner:
     """Waits for a control to be moved, and maps it. All of it may be called from any thread.
 
@@ -113,7 +101,7 @@ class Learner:
         self._lock = threading.RLock()
         self._orders: queue.SimpleQueue[LearnMidi] = queue.SimpleQueue()
         self._port = ""
-        self._moved: dict[tuple[str, Control], _Moved] = {}
+        self._moved: dict[tuple[str, Control], Moved] = {}
         self._since: float | None = None
         self._before: deque[bytes | None] = deque(maxlen=UNDO)
         self._stamp: tuple[int, int] | None = None
@@ -195,10 +183,10 @@ class Learner:
         if message.control.kind == "note" and message.value == 0:
             return False  # what was held is still let go of
         with self._lock:
-            moved = self._moved.setdefault((port, message.control), _Moved())
+            moved = self._moved.setdefault((port, message.control), Moved())
             if len(moved.values) < 256:
                 moved.values.append(message.value)
-            if self._since is None and _counts(message, moved):
+            if self._since is None and counts(message, moved):
                 self._since = time
         return True
 
@@ -240,11 +228,11 @@ class Learner:
     def _decide(self) -> None:
         """Map the control that was moved most."""
         with self._lock:
-            (port, control), moved = max(self._moved.items(), key=lambda item: _weight(item[0][1], item[1]))
+            (port, control), moved = max(self._moved.items(), key=lambda item: weight(item[0][1], item[1]))
             partners = {c.number for p, c in self._moved if p == port and c[:2] == control[:2]}
             target = self.armed
         setup, bank = self._where(port)
-        options = _nature(control, moved, partners, setup)
+        options = nature(control, moved, partners, setup)
         if control.kind == "control" and options.get("coarse") is not None:
             control = control._replace(number=options.pop("coarse"))
         try:
@@ -363,54 +351,6 @@ def _words(target: str, rig: MidiRig) -> dict[str, Any]:
         return {"param": target}
     upper = target.upper()
     return {"macro": upper if upper in rig.macros else target}
-
-
-def _counts(message: Message, moved: _Moved) -> bool:
-    """Return True if this message shows that its control was really moved."""
-    if message.control.kind in ("note", "program"):
-        return True
-    ends = message.value in (0, message.full)
-    return ends or moved.travel * 127 >= MOVED * message.full or _encoding(moved) is not None
-
-
-def _weight(control: Control, moved: _Moved) -> float:
-    """Return how clearly a control was moved, for choosing among those that were heard."""
-    if control.kind in ("note", "program"):
-        return 1e6
-    if _encoding(moved) is not None:
-        return 1000.0 + len(moved.values)
-    return moved.travel / (127.0 if control.kind != "bend" else 16383.0) * 127.0 + len(moved.values) / 1000.0
-
-
-def _encoding(moved: _Moved) -> Encoding | None:
-    """Return how an endless encoder writes its steps, if this is one: it says the same again and again."""
-    heard = set(moved.values)
-    if len(moved.values) < 3 or not any(a == b for a, b in zip(moved.values, moved.values[1:], strict=False)):
-        return None
-    if heard <= {*range(1, 9), *range(120, 128)}:
-        return "twos"
-    if heard <= {*range(1, 9), *range(65, 73)} and heard & set(range(1, 9)):
-        return "sign"
-    return "offset" if heard <= {*range(56, 64), *range(65, 73)} else None
-
-
-def _nature(control: Control, moved: _Moved, partners: set[int], setup: PortSetup) -> dict[str, Any]:
-    """Return the options that what was moved needs: by its profile, else by what was heard of it."""
-    if control.kind != "control":
-        return {}
-    part = setup.profile.part_of(control) if setup.profile is not None else None
-    if part is not None:
-        found: dict[str, Any] = {"fine": part.fine, "encoder": part.encoder}
-        return {key: value for key, value in found.items() if value is not None}
-    encoding = _encoding(moved)
-    if encoding is not None:
-        return {"encoder": encoding}
-    # MIDI 1.0 pairs controllers 0–31 with 32–63.
-    if control.number < 32 and control.number + 32 in partners:
-        return {"fine": control.number + 32}
-    if 32 <= control.number < 64 and control.number - 32 in partners:
-        return {"coarse": control.number - 32, "fine": control.number}
-    return {}
 
 
 def _replace(path: Path, content: bytes) -> None:
