@@ -48,12 +48,14 @@ CONTROLLER = textwrap.dedent(
     port.open_virtual_port("in")
     out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=sys.argv[1])
     out.open_virtual_port("out")
+    over = threading.Event()
     def hear():
-        while True:
+        while not over.is_set():
             while (event := port.get_message()) is not None:
                 say("heard", time.monotonic(), *event[0])
             time.sleep(0.0005)
-    threading.Thread(target=hear, daemon=True).start()
+    ears = threading.Thread(target=hear, daemon=True)
+    ears.start()
     say("ready")
     for line in sys.stdin:
         word, *rest = line.split()
@@ -67,6 +69,9 @@ CONTROLLER = textwrap.dedent(
         else:
             say("at", time.monotonic())
             out.send_message([0x90, 60, 100])
+    over.set()
+    ears.join()
+    out.close_port(); port.close_port(); out.delete(); port.delete()
     """
 )
 LISTENER = textwrap.dedent(
@@ -119,7 +124,16 @@ class Child:
         raise RuntimeError(f"the helper process did not say {word!r} within {timeout:g} s")
 
     def end(self) -> None:
-        """End the process."""
+        """Let the process end by itself: a server that had a client killed under it may not tidy up after itself."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.pull()
+
+    def pull(self) -> None:
+        """Kill it, as pulling a plug does."""
         self.process.kill()
         self.process.wait()
 
@@ -228,7 +242,7 @@ def replug(report: Report, n: int) -> None:
                 if any(isinstance(event, Tap) for event in events.drain()):
                     break
             seconds.append(time.monotonic() - began)
-            pads.end()
+            pads.pull()
             until(lambda: not midi.connected)
             time.sleep(1.0)  # the server forgets a client that died after a moment
     report.add("replug", "s", seconds[1:], goal="p99 <= 1 s")
@@ -276,6 +290,7 @@ def main() -> int:
                     way()
                 except RuntimeError as error:
                     report.note(f"{name}: not measured: {error}")
+        time.sleep(2.0)  # the server takes a moment to see that clients are gone, and tidies up after itself only then
     return 0
 
 
