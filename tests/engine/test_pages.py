@@ -64,10 +64,12 @@ def test_the_address_is_shown_and_the_screen_is_seen() -> None:
         raw = np.frombuffer(compositor.programme.read(components=3, alignment=1), np.uint8)
         return cv2.QRCodeDetector().detectAndDecode(raw.reshape(height, width, 3)[::-1].copy())[0]
 
-    with Pages(settings, show, control, Engine, clock, events, preview, invite) as pages:
+    said: list[str] = []
+    with Pages(settings, show, control, Engine, clock, events, preview, invite, said.append) as pages:
         play(pages, lambda: invite.url)
         url = pages.link.urls["crowd"]
         assert pages.address in url
+        assert f"crowd's page: {url}" in said
         assert "in-the-code" not in pages.address
         assert pages.waiting == 0
         events.put(MacroToggle(macro="QR"))

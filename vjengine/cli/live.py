@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
+import re
 import sys
 from pathlib import Path
 
 from vjengine.cli.arguments import add_metrics_argument, add_picture_arguments, number, picture_options
-from vjengine.engine.options import LiveOptions, parse_address
+from vjengine.engine.options import LiveOptions, PageOptions, parse_address
 from vjengine.errors import UsageError
+
+WEB_PORT, OSCQUERY_PORT = 8600, 8610
 
 DESCRIPTION = """\
 Play a show: listen to the music, draw, and obey MIDI, OSC, keys and macro files.
@@ -23,6 +27,7 @@ examples:
   vjengine live --audio set.flac --preset cathedral          a file, heard and seen
   vjengine live --audio "Scarlett" --display HDMI-1 --fullscreen
   vjengine live --audio set.flac --headless --record out.mp4 --duration 30
+  vjengine live --web 0.0.0.0:8600 --crowd                   pages for your phone and for the crowd's
 """
 
 
@@ -80,9 +85,39 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="HOST:PORT",
         help="send the OSC feed here; repeatable; none for none (default: 127.0.0.1:7000)",
     )
+    hands.add_argument(
+        "--osc-allow",
+        action="append",
+        default=[],
+        metavar="IP",
+        help="answer questions and subscriptions of this address too; repeatable (default: this machine only)",
+    )
     hands.add_argument("--active", type=Path, metavar="DIR", help="live macro folder (default: macros/active)")
     hands.add_argument("--perform", type=Path, metavar="FILE", help="play back a recorded performance")
     hands.add_argument("--save-performance", type=Path, metavar="FILE", help="write what is played to this file")
+    pages = parser.add_argument_group(
+        "pages", "served by a process of its own; without these nothing listens. Links are printed at the start."
+    )
+    pages.add_argument(
+        "--web",
+        nargs="?",
+        const=f"127.0.0.1:{WEB_PORT}",
+        metavar="HOST:PORT",
+        help=f"the performer's page (127.0.0.1:{WEB_PORT}; 0.0.0.0:{WEB_PORT} for phones on the same network)",
+    )
+    pages.add_argument("--crowd", action="store_true", help="the audience's page too; the QR macro shows the way to it")
+    pages.add_argument("--crowd-open", action="store_true", help="let the audience in without the QR code's token")
+    pages.add_argument("--web-url", default="", metavar="URL", help="how phones reach the pages, if not directly")
+    pages.add_argument(
+        "--web-secret", default="", metavar="TEXT", help="opens the performer's page (default: one that is kept)"
+    )
+    pages.add_argument(
+        "--oscquery",
+        nargs="?",
+        const=f"127.0.0.1:{OSCQUERY_PORT}",
+        metavar="HOST:PORT",
+        help=f"let OSC programs discover every address (127.0.0.1:{OSCQUERY_PORT})",
+    )
     parser.set_defaults(func=run)
 
 
@@ -100,6 +135,9 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
         raise UsageError(f"--record {args.record}: the name must end in .mp4, .mov or .mkv")
     if args.display is not None and args.headless:
         raise UsageError("--display and --headless exclude each other")
+    for address in args.osc_allow:
+        if not is_ip(address):
+            raise UsageError(f"--osc-allow {address}: it must be an IP address like 192.168.1.20")
     return LiveOptions(
         picture=picture_options(args),
         audio=args.audio,
@@ -118,12 +156,51 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
         metrics=args.metrics,
         osc_in=None if args.osc_in == "none" else parse_address(args.osc_in),
         osc_out=osc_out,
+        osc_allow=tuple(args.osc_allow),
+        web=page_options(args),
         midi=tuple(args.midi),
         midi_map=args.midi_map,
         active=args.active,
         perform=args.perform,
         save_performance=args.save_performance,
     )
+
+
+def page_options(args: argparse.Namespace) -> PageOptions | None:
+    """Return what ``args`` ask to be served; None for nothing.
+
+    Raises:
+        UsageError: if a value makes no sense.
+    """
+    if args.web is None:
+        for flag in ("crowd", "crowd_open", "web_url", "web_secret"):
+            if getattr(args, flag):
+                raise UsageError(f"--{flag.replace('_', '-')} needs the pages: add --web, or --web 0.0.0.0:{WEB_PORT}")
+        if args.oscquery is None:
+            return None
+    if args.web_url and not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", args.web_url):
+        raise UsageError(
+            f"--web-url {args.web_url}: it must begin with http:// or https://, like http://192.168.1.20:8600"
+        )
+    if args.web_secret and not re.fullmatch(r"[\w-]{8,64}", args.web_secret, re.ASCII):
+        raise UsageError("--web-secret: take 8 to 64 letters, digits, - and _")
+    return PageOptions(
+        pages=parse_address(args.web) if args.web is not None else None,
+        crowd=args.crowd or args.crowd_open,
+        crowd_open=args.crowd_open,
+        secret=args.web_secret,
+        url=args.web_url,
+        oscquery=parse_address(args.oscquery) if args.oscquery is not None else None,
+    )
+
+
+def is_ip(text: str) -> bool:
+    """Return True if ``text`` is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def run(args: argparse.Namespace) -> int:

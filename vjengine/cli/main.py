@@ -13,7 +13,20 @@ from collections.abc import Sequence
 from vjengine import __version__
 from vjengine.errors import UsageError, VJError
 
-COMMANDS = ("demo", "live", "render", "analyze", "stability", "macro", "midi", "osc", "models", "engine", "devices", "doctor")
+COMMANDS = (
+    "demo",
+    "live",
+    "render",
+    "analyze",
+    "stability",
+    "macro",
+    "midi",
+    "osc",
+    "models",
+    "engine",
+    "devices",
+    "doctor",
+)
 
 EPILOG = """\
 first steps:

@@ -137,7 +137,7 @@ class TempoRange(TempoEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnMidi(Event):
-    """The next MIDI control that is moved shall play ``target``: a macro, a parameter, or ``tempo:tap``, ``look:next`` ….
+    """The next MIDI control that is moved shall play ``target``: a macro, a parameter, ``tempo:tap``, ``look:next`` ….
 
     An empty target stops looking for one; with ``undo``, what was learnt last is taken back. ``port`` narrows it to
     controllers whose name contains it. It concerns the MIDI input; the control step ignores it.

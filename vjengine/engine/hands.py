@@ -10,8 +10,9 @@ from types import TracebackType
 from vjengine.config import active_dir
 from vjengine.core.clock import LiveClock
 from vjengine.core.control import ControlState
-from vjengine.core.events import Event, StatusChanged
+from vjengine.core.events import Event, LearnMidi, StatusChanged
 from vjengine.core.exchange import EventQueue, Latest
+from vjengine.core.osc_subscribers import Subscribers
 from vjengine.core.show import Show
 from vjengine.engine.options import LiveOptions
 from vjengine.engine.setup import macros_dir
@@ -35,6 +36,9 @@ class Hands:
 
     An input that cannot be opened is reported and left out; a mapping or performance file that is wrong is an error,
     because the performer named it.
+
+    Attributes:
+        subscribers: who asked by OSC to be told; for the feed.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Hands:
         self._clock, self._events = clock, events
         self._keys = KeyMap(show.macros)
         self._local: list[KeyStroke] = []
+        self.subscribers = Subscribers()
         self.player: PerformancePlayer | None = None
         self.writer: PerformanceWriter | None = None
         if options.perform is not None:
@@ -79,7 +84,17 @@ class Hands:
         self.osc: OscInput | None = None
         if options.osc_in is not None:
             host, port = options.osc_in
-            osc = OscInput(host, port, show.macros, self._clock, self._events, looks=tuple(show.looks))
+            osc = OscInput(
+                host,
+                port,
+                show.macros,
+                self._clock,
+                self._events,
+                looks=tuple(show.looks),
+                control=control,
+                subscribers=self.subscribers,
+                allow=tuple(options.osc_allow),
+            )
             try:
                 osc.start()
             except InputError as error:
@@ -126,6 +141,11 @@ class Hands:
         """Write what the performer did, timed from ``started`` (session s)."""
         if self.writer is not None:
             self.writer.write(events, started)
+
+    def learn(self, event: LearnMidi) -> None:
+        """Have the next MIDI control that moves learnt."""
+        if self.midi is not None:
+            self.midi.learn(event)
 
     @property
     def midi_names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import psutil
 
 from vjengine.compose.hud import HudData
 from vjengine.outputs.keyboard import KeyStroke
+from vjengine.web.view import Engine
 
 if TYPE_CHECKING:
     from vjengine.engine.live import LiveEngine
@@ -81,4 +82,21 @@ class HudFeed:
             cpu_percent=self._cpu,
             memory_mb=self._memory,
             hints=HINTS,
+            page=engine.pages.address if engine.pages is not None else "",
+            crowd_waiting=engine.pages.waiting if engine.pages is not None else -1,
+        )
+
+    def figures(self) -> Engine:
+        """Return how the engine is, for the pages; any thread may ask, and gets what the HUD read last."""
+        engine = self._engine
+        return Engine(
+            generator=engine.generator.running,
+            generator_state=engine.generator.state,
+            detail=engine.generator.detail,
+            generator_fps=engine.generator.fps,
+            fps=engine.stats.present_rate.per_second(engine.clock.now()),
+            target_fps=engine.options.picture.fps,
+            p99_ms=self._p99,
+            recording=engine.recording.words,
+            midi=engine.hands.midi_names,
         )

@@ -18,15 +18,19 @@ from types import FrameType
 
 from vjengine.core.clock import FrameLatch, LiveClock
 from vjengine.core.control import ControlState
-from vjengine.core.events import Event, StatusChanged, TempoEvent
+from vjengine.core.events import Event, LearnMidi, StatusChanged, TempoEvent
 from vjengine.core.exchange import EventQueue, Latest
 from vjengine.core.frame import Frame
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
 from vjengine.engine.hands import Hands
 from vjengine.engine.hearing import Hearing
 from vjengine.engine.hudfeed import HudFeed
+from vjengine.engine.invite import Invite
 from vjengine.engine.keeper import use_one_thread
 from vjengine.engine.options import LiveOptions
+from vjengine.engine.page_keys import web_settings
+from vjengine.engine.pages import Pages
+from vjengine.engine.preview import Preview
 from vjengine.engine.quality import BY_CPU, Governor, Lead
 from vjengine.engine.recording import Recording
 from vjengine.engine.session import Session
@@ -53,6 +57,8 @@ GENERATOR_FPS = 30.0
 """Frames a second asked of the generator; the compositor fills the time between two with a cross-fade."""
 GENERATOR_FPS_BY_CPU = 20.0
 """The same where generator and compositor share a CPU: what it saves goes into the sharpness of every frame."""
+PASSING = ("loading", "midi learn", "qr")
+"""Components whose words are no degradation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class LiveEngine:
 
         An exception out of the middle of a graphics call would leave the driver in pieces, so none is thrown there.
         """
-        for step in (self._build_stage, self._build_session, self._build_hands, self._build_feeds):
+        for step in (self._build_stage, self._build_session, self._build_hands, self._build_pages, self._build_feeds):
             step(stack)
             if self._stop.is_set():
                 raise KeyboardInterrupt
@@ -198,13 +204,42 @@ class LiveEngine:
         control = self.session.control
         self.hands = stack.enter_context(Hands(self.options, self.show, control, self.clock, self.events, self._say))
 
+    def _build_pages(self, stack: contextlib.ExitStack) -> None:
+        self.hud = HudFeed(self)
+        self.invite = Invite(self.events)
+        picture, web = self.options.picture, self.options.web
+        self.invite.tell(picture.qr)
+        self.pages: Pages | None = None
+        if web is not None:
+            settings = web_settings(web, self.hands.osc.address if self.hands.osc is not None else None)
+            by_cpu = software(self.stage.ctx)
+            preview = Preview(self.stage.ctx, picture.size, shader_dir(picture), by_cpu=by_cpu)
+            self.pages = Pages(
+                settings,
+                self.show,
+                self.session.control,
+                self.hud.figures,
+                self.clock,
+                self.events,
+                preview,
+                self.invite,
+                self._say,
+                learn=self.hands.midi is not None,
+            )
+            stack.enter_context(self.pages)
+
     def _build_feeds(self, stack: contextlib.ExitStack) -> None:
         """Start what only flows: the OSC feed and, last, the sound, so that picture and music begin together."""
-        if self.options.osc_out:
-            feed = OscFeed(self.options.osc_out, self.session.control, self.clock, self.events)
+        if self.options.osc_out or self.hands.osc is not None:
+            feed = OscFeed(
+                self.options.osc_out,
+                self.session.control,
+                self.clock,
+                self.events,
+                subscribers=self.hands.subscribers,
+            )
             feed.start()
             stack.callback(feed.stop)
-        self.hud = HudFeed(self)
         self.hearing.tap = self.recording.hear if self.options.record else None
         self.hearing.start()
 
@@ -227,6 +262,9 @@ class LiveEngine:
             features = self.features.read()
             texture = self.session.advance(events, features, time)
             self.session.compositor.poll_reload()
+            self.invite.follow(self.session.compositor, self.session.state)
+            if self.pages is not None:
+                self.pages.frame(texture, began)
             self.stage.draw(texture, self.session.compositor.programme, self.hud.data)
             if options.record is not None:
                 for moment, pixels in self.stage.start_readback(self.session.compositor.programme, time.time):
@@ -257,7 +295,9 @@ class LiveEngine:
         for event in events:
             if isinstance(event, TempoEvent):
                 self.commands.put(event)
-            elif isinstance(event, StatusChanged) and event.level != "ok" and event.component != "loading":
+            elif isinstance(event, LearnMidi):
+                self.hands.learn(event)
+            elif isinstance(event, StatusChanged) and event.level != "ok" and event.component not in PASSING:
                 self._degraded(event)
         self.hands.remember(events, self.stats.started)
         self.hud.local_keys(self.hands.local_strokes())

@@ -88,6 +88,7 @@ class PictureOptions:
         seed: seed of everything random.
         prompt: prompt to start with, instead of the look's; a change of look ends it.
         negative: negative prompt, instead of every look's; ``None`` keeps theirs.
+        qr: address that the QR macro shows where no page is served, as in a render.
         diffusion: what only the turbo generator knows.
         presets, macros, shaders: folders; ``None`` means the bundled ones.
     """
@@ -101,6 +102,7 @@ class PictureOptions:
     seed: int = 1
     prompt: str = ""
     negative: str | None = None
+    qr: str = ""
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
     presets: Path | None = None
     macros: Path | None = None
@@ -113,6 +115,27 @@ class PictureOptions:
         width, height = self.size
         scale = min(1.0, widest / width)
         return max(16, round(width * scale / 2) * 2), max(16, round(height * scale / 2) * 2)
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What is served to browsers.
+
+    Attributes:
+        pages: address of the performer's and the crowd's page; ``None`` serves none.
+        crowd: serve the crowd's page too.
+        crowd_open: let guests in without the QR code's token.
+        secret: what opens the performer's page; empty takes one that is kept from night to night.
+        url: how phones reach the pages, where they cannot be asked directly.
+        oscquery: address of OSCQuery; ``None`` serves none.
+    """
+
+    pages: Address | None = None
+    crowd: bool = False
+    crowd_open: bool = False
+    secret: str = ""
+    url: str = ""
+    oscquery: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +160,8 @@ class LiveOptions:
         metrics: file for the stability of every generator frame, and of the trail, as JSON Lines.
         osc_in: address to listen on; ``None`` listens nowhere.
         osc_out: addresses the feed goes to.
+        osc_allow: IP addresses beside this machine whose questions are answered and that may subscribe.
+        web: what is served to browsers; ``None`` starts no web process.
         midi: names of MIDI inputs; empty for all; ``("none",)`` for none.
         midi_map: mapping file.
         active: live macro folder; ``None`` for the default one.
@@ -161,6 +186,8 @@ class LiveOptions:
     metrics: Path | None = None
     osc_in: Address | None = ("127.0.0.1", 9000)
     osc_out: Sequence[Address] = (("127.0.0.1", 7000),)
+    osc_allow: Sequence[str] = ()
+    web: PageOptions | None = None
     midi: Sequence[str] = ()
     midi_map: Path | None = None
     active: Path | None = None

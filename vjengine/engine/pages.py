@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import moderngl
 
 
+_WORDS = {"stage": "performer's page, open it yourself", "crowd": "crowd's page", "oscquery": "OSCQuery"}
+
+
 class Pages:
     """The web process, the preview and the QR code as one. Use it as a context manager, on the present loop's thread.
 
@@ -33,6 +36,8 @@ class Pages:
         events: where what the pages ask for goes.
         preview: makes the small pictures; it is started and ended here.
         invite: told where the crowd's page is.
+        say: told where the pages are, for the performer's terminal alone: the links open them.
+        learn: there is a MIDI input that can learn.
 
     Attributes:
         link: the way to the web process.
@@ -49,12 +54,17 @@ class Pages:
         events: EventQueue,
         preview: Preview,
         invite: Invite,
+        say: Callable[[str], None],
+        *,
+        learn: bool = False,
     ) -> None:
+        self._say = say
+        self._said: Mapping[str, str] = {}
         self._crowd = settings.crowd
         self._engine = engine
         self._stack = ExitStack()
         self.preview, self.invite = preview, invite
-        self.link = WebLink(settings, show, control, self._tell, clock, events, preview.latest)
+        self.link = WebLink(settings, show, control, self._tell, clock, events, preview.latest, learn=learn)
 
     def __enter__(self) -> Pages:
         self._stack.enter_context(self.preview)
@@ -86,6 +96,10 @@ class Pages:
         return self.link.queue[0] if self._crowd else -1
 
     def _tell(self) -> Engine:
+        if self.link.urls != self._said:
+            self._said = self.link.urls
+            for page, url in self._said.items():
+                self._say(f"{_WORDS.get(page, page)}: {url}")
         # On the link's thread, so that making the code of a new address costs the present loop nothing.
         if self._crowd:
             self.invite.tell(self.link.urls.get("crowd", ""))

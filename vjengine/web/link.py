@@ -57,6 +57,7 @@ class WebLink:
         clock: session clock.
         events: where what the pages ask for goes.
         preview: the programme's latest picture as a JPEG, None if there is none; called likewise.
+        learn: there is a MIDI input that can learn.
         silent_too_long: see :data:`SILENT_TOO_LONG`.
 
     Attributes:
@@ -77,11 +78,13 @@ class WebLink:
         events: EventQueue,
         preview: Callable[[], bytes | None],
         *,
+        learn: bool = False,
         silent_too_long: float = SILENT_TOO_LONG,
     ) -> None:
         self._settings = settings
         self._show, self._control, self._engine = show, control, engine
         self._clock, self._events, self._preview = clock, events, preview
+        self._learn = learn
         self._silent_too_long = silent_too_long
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -178,7 +181,7 @@ class WebLink:
         pipe = child.stdin
         assert pipe is not None
         try:
-            pipe.write(packed({"kind": "hello", "schema": schema(self._show)}))
+            pipe.write(packed({"kind": "hello", "schema": schema(self._show, learn=self._learn)}))
             self._send_states(pipe, over)
         except OSError:
             log.debug("the web process has hung up")

@@ -19,7 +19,7 @@ class Engine:
         generator: name of the generator that runs.
         generator_state: its state in a word; ``detail`` what it says of itself.
         generator_fps: its pictures a second.
-        fps: frames presented a second.
+        fps: frames presented a second; ``target_fps``, how many there should be.
         p99_ms: 99th percentile of the time between two frames, ms.
         recording: what the recorder says; empty if it does not record.
         midi: names of the MIDI inputs.
@@ -30,14 +30,19 @@ class Engine:
     detail: str = ""
     generator_fps: float = 0.0
     fps: float = 0.0
+    target_fps: float = 60.0
     p99_ms: float = 0.0
     recording: str = ""
     midi: Sequence[str] = ()
 
 
-def schema(show: Show) -> dict[str, Any]:
-    """Return what stays the same for a show: macros, parameters and looks, in display order."""
+def schema(show: Show, *, learn: bool = False) -> dict[str, Any]:
+    """Return what stays the same for a show: macros, parameters and looks, in display order.
+
+    ``learn`` is True if there is a MIDI input that can learn.
+    """
     return {
+        "learn": learn,
         "macros": [
             {
                 "name": macro.name,
@@ -102,6 +107,7 @@ def snapshot(state: ControlState, engine: Engine) -> dict[str, Any]:
             "detail": engine.detail,
             "generator_fps": round(engine.generator_fps, 1),
             "fps": round(engine.fps, 1),
+            "target_fps": round(engine.target_fps, 1),
             "p99_ms": round(engine.p99_ms, 1),
             "recording": engine.recording,
             "midi": list(engine.midi),

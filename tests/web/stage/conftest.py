@@ -51,7 +51,14 @@ class Stage:
         macros = load_macros(resource_dir("macros"))
         self.show = Show(macros, load_looks(resource_dir("presets"), macros)[0])
         self.state = initial_state(self.show)
-        self.engine = Engine("procedural", "plays", "", 60.0, 60.0, 17.1, "", ("nanoKONTROL2",))
+        self.engine = Engine(
+            generator="procedural",
+            generator_state="plays",
+            generator_fps=60.0,
+            fps=60.0,
+            p99_ms=17.1,
+            midi=("nanoKONTROL2",),
+        )
         self.orders: list[dict[str, Any]] = []
         self.still = False
         self.pictures = 0

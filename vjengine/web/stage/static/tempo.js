@@ -3,6 +3,12 @@
 import { press } from "./controls.js";
 import { mark, write } from "./units.js";
 
+// What a room sees: a frame in twelve missing is a warning, one in four is a show in trouble.
+function pace({ fps, target_fps: wanted }) {
+  if (fps === 0 || fps >= wanted * 11 / 12) return "ok";
+  return fps >= wanted * 3 / 4 ? "warn" : "error";
+}
+
 export class Tempo {
   constructor(line) {
     this.line = line;
@@ -30,7 +36,7 @@ export class Tempo {
   show(state) {
     write(this.bpm, state.beat_running && state.tempo > 0 ? state.tempo.toFixed(1) : "–");
     write(this.fps, state.engine.fps > 0 ? state.engine.fps.toFixed(0) : "–");
-    mark(this.fps, "data-level", state.engine.fps >= 55 || state.engine.fps === 0 ? "ok" : state.engine.fps >= 45 ? "warn" : "error");
+    mark(this.fps, "data-level", pace(state.engine));
   }
 
   #light() {
