@@ -29,10 +29,10 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# Two test files at a time: most of them wait for real parts to do something. What fails is run once more, alone: a
+# Three test files at a time: most of them wait for real parts to do something. What fails is run once more, alone: a
 # sound server that got no time beside its neighbour is no fault. What fails twice is.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile || { test $$? -eq 1 && \
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile || { test $$? -eq 1 && \
 	    echo "Once more, alone, what failed:" && \
 	    $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none; }
 

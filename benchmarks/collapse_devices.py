@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks.collapse_loops import FPS, LEAD_IN, turned, warped
 from benchmarks.collapse_scenes import Picture, Size, scene
 from vjengine.core.clock import FrameTime
-from vjengine.core.control import ControlState
 from vjengine.core.frame import Frame, frozen_pixels
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import ParamValues
@@ -100,6 +99,7 @@ class ZoomLoop:
         from vjengine.compose.compositor import Compositor
         from vjengine.compose.context import offscreen_context
         from vjengine.core.exchange import EventQueue
+        from vjengine.core.reducer import initial_state
         from vjengine.engine.options import PictureOptions
         from vjengine.engine.setup import load_show
         from vjengine.engine.trail import TrailKeeper
@@ -107,7 +107,8 @@ class ZoomLoop:
         self._start = scene(start, ZOOM_SIZE, seed)
         self._source = self._start
         self._ctx = offscreen_context()
-        self._watch = TrailKeeper(EventQueue(), load_show(PictureOptions()), live=False) if keep else None
+        show = load_show(PictureOptions())
+        self._watch = TrailKeeper(EventQueue(), show, live=False) if keep else None
         shaders = resource_dir("shaders")
         self._compositor = Compositor(self._ctx, ZOOM_SIZE, shaders, hot_reload=False, watch=self._watch)
         self._compositor.flash_limit = False
@@ -124,6 +125,7 @@ class ZoomLoop:
                 "vignette.amount": 0.0,
             }
         )
+        self._control = replace(initial_state(show), values=self._values, smoothed=self._values)
         self._clear = 0
 
     @property
@@ -146,7 +148,7 @@ class ZoomLoop:
         pixels = frozen_pixels(np.dstack((source, np.full(source.shape[:2], 255, np.uint8))))
         frame = Frame(pixels, params.sequence, params.sequence, params.time, params.time, "benchmark")
         time = FrameTime(params.sequence, params.time, 1.0 / FPS)
-        control = ControlState(time=time, values=self._values, clear=self._clear)
+        control = replace(self._control, time=time, clear=self._clear)
         texture = self._compositor.render(control, frame)
         rows = np.frombuffer(texture.read(), np.uint8).reshape(height, width, 4)[::-1, :, :3]
         return rows.astype(np.float32) / np.float32(255.0)

@@ -115,6 +115,7 @@ def test_a_file_included_twice_is_put_in_once(ctx, folder):
 
 def test_every_shipped_compositor_shader_is_reachable_and_sound(ctx):
     from vjengine.compose.compositor import Compositor
+    from vjengine.compose.glance import Glance
 
     class Watch:
         def look(self, pixels, control):
@@ -125,9 +126,12 @@ def test_every_shipped_compositor_shader_is_reachable_and_sound(ctx):
 
     compositor = Compositor(ctx, (32, 18), resource_dir("shaders"), watch=Watch())
     assert compositor.errors == ()
-    used = {path for shader in compositor._library._shaders for path in shader.files}
+    glance = Glance(ctx, (32, 18), 16, resource_dir("shaders"))
+    libraries = compositor._library, glance._library
+    used = {path for library in libraries for shader in library._shaders for path in shader.files}
     assert used == set((resource_dir("shaders") / "compositor").glob("*.glsl"))
     compositor.release()
+    glance.release()
 
 
 def test_variant_picked_is_the_smallest_that_suffices(ctx, folder):

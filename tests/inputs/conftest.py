@@ -98,7 +98,8 @@ class Jack:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = ["jackd", "-n", self.name, "--no-realtime", "-d", "dummy", "-r", "48000", "-p", "128"]
+        # Long cycles: on a busy machine JACK throws out whoever misses one.
+        command = ["jackd", "-n", self.name, "--no-realtime", "-d", "dummy", "-r", "48000", "-p", "1024"]
         self.process = subprocess.Popen(
             [*command, "-C", "0", "-P", "0"],
             stdout=subprocess.DEVNULL,

@@ -161,14 +161,15 @@ def test_a_control_is_learnt_kept_and_taken_back(
     assert not [event for event in collector.events if isinstance(event, MacroSet)], "it is not played meanwhile"
 
     def press(seen: Callable[[list[Event]], object]) -> None:
+        collector.clear()
         for _ in range(20):
-            collector.clear()
             pads.send("90 24 64")
             pads.send("80 24 00")
-            time.sleep(0.3)
-            collector.until(lambda _: True)
-            if seen(collector.events):
-                return
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end:
+                if seen(collector.until(lambda _: True)):
+                    return
+                time.sleep(0.01)
         pytest.fail(f"not seen: {collector.events}")
 
     press(lambda events: any(isinstance(event, MacroToggle) and event.macro == "AUDIO" for event in events))
@@ -193,7 +194,7 @@ def test_a_control_is_learnt_kept_and_taken_back(
     collector.clear()
     for _ in range(20):
         pads.send("b0 50 7f")
-        time.sleep(0.2)
+        time.sleep(0.3)
         collector.until(lambda _: True)
         if any(isinstance(event, MacroLevel) and event.macro == "ENERGY" for event in collector.events):
             break

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import mido
+from mido.messages.specs import MIN_PITCHWHEEL
+
 from vjengine.inputs.midi_map import Control, Kind
 from vjengine.inputs.midi_values import FULL, FULL_FINE
 
-_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
-_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0, 0xFF: 0}
+_READ: dict[str, tuple[Kind, str, str]] = {
+    "note_on": ("note", "note", "velocity"),
+    "note_off": ("note", "note", ""),
+    "polytouch": ("touch", "note", "value"),
+    "control_change": ("control", "control", "value"),
+    "program_change": ("program", "program", ""),
+    "aftertouch": ("pressure", "", "value"),
+    "pitchwheel": ("bend", "", "pitch"),
+}
+"""By mido's name: the kind, and where its number and its value are."""
 STATUS = {"note": 0x90, "touch": 0xA0, "control": 0xB0, "program": 0xC0, "pressure": 0xD0, "bend": 0xE0}
 """Status byte of each kind on channel 1."""
 
@@ -28,32 +39,19 @@ def decode(data: Sequence[int]) -> Message | None:
     Raises:
         ValueError: if ``data`` is not exactly one complete MIDI message.
     """
-    if not data or not 0x80 <= data[0] <= 0xFF:
-        raise ValueError("no status byte")
-    status, rest = data[0], data[1:]
-    if status == 0xF0:
-        if rest[-1:] != [0xF7] and tuple(rest[-1:]) != (0xF7,):
-            raise ValueError("a system exclusive message without its end")
-        rest = rest[:-1]
-    else:
-        wanted = _SYSTEM_DATA.get(status) if status >= 0xF0 else _DATA_BYTES[status >> 4]
-        if wanted is None or len(rest) != wanted:
-            raise ValueError("a MIDI message of the wrong length")
-    if any(not 0 <= byte <= FULL for byte in rest):
-        raise ValueError("a data byte above 127")
-    if status >= 0xF0:
+    try:
+        found = mido.Message.from_bytes(data)
+    except (ValueError, IndexError, TypeError) as error:  # mido on a pitch wheel or song position cut short
+        raise ValueError(f"no complete MIDI message ({error})") from None
+    read = _READ.get(found.type)
+    if read is None:
         return None
-    high, channel = status >> 4, (status & 0x0F) + 1
-    if high == 0xE:
-        return Message(Control("bend", channel, 0), rest[0] | rest[1] << 7, FULL_FINE)
-    if high == 0xD:
-        return Message(Control("pressure", channel, 0), rest[0])
-    if high == 0xC:
-        return Message(Control("program", channel, rest[0]), FULL)
-    if high == 0x8:
-        return Message(Control("note", channel, rest[0]), 0)
-    kind: Kind = "note" if high == 0x9 else "control" if high == 0xB else "touch"
-    return Message(Control(kind, channel, rest[0]), rest[1])
+    channel = found.channel + 1
+    if found.type == "pitchwheel":
+        return Message(Control("bend", channel, 0), found.pitch - MIN_PITCHWHEEL, FULL_FINE)
+    kind, number, value = read
+    far = 0 if found.type == "note_off" else getattr(found, value) if value else FULL
+    return Message(Control(kind, channel, getattr(found, number) if number else 0), far)
 
 
 def encode(control: Control, value: int) -> bytes:

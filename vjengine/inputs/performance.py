@@ -35,6 +35,8 @@ RECORDED: Mapping[str, type[ev.Event]] = {
         ev.ParamSet,
         ev.LookSelected,
         ev.PromptSubmitted,
+        # Not a hand of the performer's, but without it the night could not be played again.
+        ev.CrowdPrompt,
         ev.Trigger,
         ev.Tap,
         ev.Resync,
@@ -43,7 +45,7 @@ RECORDED: Mapping[str, type[ev.Event]] = {
         ev.TempoRange,
     )
 }
-"""The kinds of events that a hand makes."""
+"""The kinds of events that a hand makes, the crowd's too."""
 
 MAX_LINE = 16_384
 """Longest line, characters."""
