@@ -54,7 +54,7 @@ def visit(url: dict[str, str]) -> list[Image.Image]:
 
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        phone = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2, "has_touch": True}
+        phone: Any = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2, "has_touch": True}
         guests = []
         for name, text in GUESTS:
             guest = browser.new_context(**phone).new_page()
