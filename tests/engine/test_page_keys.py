@@ -59,6 +59,7 @@ def test_settings_carry_what_was_asked_for(tmp_path: Path) -> None:
         (["--web", "nowhere:port"], "HOST:PORT"),
         (["--oscquery", "1:2:x"], "HOST:PORT"),
         (["--osc-allow", "laptop.local"], "IP address"),
+        (["--qr", "http://x/" + "y" * 200], "the most is 200"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(flags: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

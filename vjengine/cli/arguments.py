@@ -36,6 +36,9 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
         metavar="N",
         help=f"most frames a second asked of the generator (default: {generator_fps})",
     )
+    group.add_argument(
+        "--qr", default="", metavar="URL", help="what the QR macro shows if there is no --crowd page"
+    )
     group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of everything random (default: 1)")
     group.add_argument("--presets", type=Path, metavar="DIR", help="folder of looks (default: the bundled ones)")
     group.add_argument("--macros", type=Path, metavar="DIR", help="folder of macros (default: the bundled ones)")
@@ -89,6 +92,8 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
         if folder is not None and not folder.is_dir():
             raise UsageError(f"--{name} {folder}: there is no such folder")
         settings[name] = folder
+    if len(args.qr) > 200:
+        raise UsageError(f"--qr: {len(args.qr)} characters make a code too fine to be read; the most is 200")
     return PictureOptions(
         size=parse_size(args.size),
         fps=number("--fps", args.fps, 1, 240),
@@ -99,6 +104,7 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
         seed=args.seed,
         prompt=args.prompt,
         negative=args.negative,
+        qr=args.qr,
         diffusion=DiffusionOptions(
             model=args.model, loras=tuple(args.lora), init=args.init, rung=args.rung, full_vae=args.full_vae
         ),

@@ -21,6 +21,7 @@ from vjengine.core.clock import FrameClock, LiveClock
 from vjengine.core.events import TempoEvent
 from vjengine.core.exchange import EventQueue
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
+from vjengine.engine.invite import caption, qr_modules
 from vjengine.engine.options import SHOW_HOP, RenderOptions
 from vjengine.engine.session import InlineFrames, Session
 from vjengine.engine.setup import build_compositor, generator_spec, load_show, opening
@@ -151,6 +152,8 @@ class OfflineEngine:
             trail = TrailKeeper(self.events, show, live=False, metrics=metrics)
             compositor = build_compositor(ctx, picture, hot_reload=False, watch=trail)
             stack.callback(compositor.release)
+            if picture.qr:
+                compositor.set_qr(qr_modules(picture.qr), caption(picture.qr))
             generator = create_generator(spec, self._host)
             stack.callback(generator.close)
             every = options.generator_every or max(1, round(float(fps) / (picture.generator_fps or float(fps))))
