@@ -36,9 +36,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser, *, size: str, fps: st
         metavar="N",
         help=f"most frames a second asked of the generator (default: {generator_fps})",
     )
-    group.add_argument(
-        "--qr", default="", metavar="URL", help="what the QR macro shows if there is no --crowd page"
-    )
+    group.add_argument("--qr", default="", metavar="URL", help="what the QR macro shows if there is no --crowd page")
     group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of everything random (default: 1)")
     group.add_argument("--presets", type=Path, metavar="DIR", help="folder of looks (default: the bundled ones)")
     group.add_argument("--macros", type=Path, metavar="DIR", help="folder of macros (default: the bundled ones)")
