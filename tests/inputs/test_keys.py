@@ -7,7 +7,7 @@ import pytest
 from vjengine import config
 from vjengine.core import events as ev
 from vjengine.core.macros import MacroDef, MacroState
-from vjengine.inputs.keys import SHORTCUTS, KeyMap
+from vjengine.inputs.keys import LEARN, SHORTCUTS, KeyMap
 from vjengine.resources import resource_dir
 
 MACROS = {
@@ -108,6 +108,30 @@ def test_extra_keys_win_but_not_over_escape() -> None:
     assert keys.events("escape", "press", 0.0) == []
 
 
+def test_a_key_after_f2_is_learnt_and_not_played() -> None:
+    keys = KeyMap(MACROS)
+
+    def learnt(*strokes: str) -> list[ev.Event]:
+        events = [event for key in strokes for event in keys.events(key, "press", 1.0)]
+        return [event for event in events if not isinstance(event, ev.StatusChanged)]
+
+    assert learnt("f2", "d") == [ev.LearnMidi(time=1.0, source="key", target="DROP")]
+    assert learnt("f2", "2") == [ev.LearnMidi(time=1.0, source="key", target="ENERGY")]
+    assert learnt("f2", "space") == [ev.LearnMidi(time=1.0, source="key", target="tempo:tap")]
+    assert learnt("f2", "backspace") == [ev.LearnMidi(time=1.0, source="key", undo=True)]
+    assert learnt("f2", "f2") == [ev.LearnMidi(time=1.0, source="key")], "twice stops it"
+    assert learnt("f2", "up") == [ev.LearnMidi(time=1.0, source="key")], "there is nothing to learn"
+    assert keys.events("f2", "release", 1.0) == []
+    assert learnt("d") == [ev.MacroSet(time=1.0, source="key", macro="DROP", value=1.0)]
+
+
+def test_what_is_held_while_learning_is_let_go() -> None:
+    keys = KeyMap(MACROS)
+    keys.events("d", "press", 1.0)
+    keys.events("f2", "press", 1.1)
+    assert keys.events("d", "release", 1.2) == [ev.MacroSet(time=1.2, source="key", macro="DROP", value=0.0)]
+
+
 def test_unknown_keys_mean_nothing() -> None:
     assert KeyMap(MACROS).events("ß", "press", 0.0) == []
     assert KeyMap({}).events("", "press", 0.0) == []
@@ -118,6 +142,7 @@ def test_help_lists_every_key_of_the_shipped_macros_once() -> None:
     lines = KeyMap(macros).describe()
     listed = [key for line in lines for key in line.keys.split()]
     expected = {key for macro in macros.values() for key in macro.key.split()} | {row.key for row in SHORTCUTS}
-    assert set(listed) == expected | {"escape"}
-    assert len(listed) == len(expected) + 2
+    assert set(listed) == expected | {"escape", LEARN}
+    assert len(listed) == len(expected) + 3
+    assert LEARN in config.RESERVED_KEYS
     assert {row.key for row in SHORTCUTS} <= config.RESERVED_KEYS

@@ -13,12 +13,14 @@ from typing import Literal
 
 from vjengine.core.events import (
     Event,
+    LearnMidi,
     LookSelected,
     MacroLevel,
     MacroSet,
     MacroToggle,
     Quit,
     Resync,
+    StatusChanged,
     Tap,
     TempoNudge,
     TempoScale,
@@ -34,6 +36,8 @@ LEVEL_STEP = 0.05
 """How far one stroke moves a level."""
 NUDGE_MS = 5.0
 """How far one stroke shifts the beat."""
+LEARN = "f2"
+"""Before another key: the next MIDI control that moves shall do what that key does."""
 QUIT_WINDOW = 1.5
 """s within which Escape must come twice."""
 SOURCE = "key"
@@ -49,23 +53,24 @@ class KeyHelp:
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """A key of the engine itself; ``repeats`` if holding it down repeats it."""
+    """A key of the engine itself; ``repeats`` if holding it down repeats it, ``learnt`` names it for MIDI learn."""
 
     key: str
     does: str
     make: Maker
     repeats: bool = False
+    learnt: str = ""
 
 
 SHORTCUTS: tuple[Shortcut, ...] = (
-    Shortcut("space", "tap the tempo", lambda t: Tap(time=t, source=SOURCE)),
-    Shortcut("enter", "this is the 1 of a bar", lambda t: Resync(time=t, source=SOURCE)),
-    Shortcut("]", "tempo ×2", lambda t: TempoScale(time=t, source=SOURCE, factor=2.0)),
-    Shortcut("[", "tempo ÷2", lambda t: TempoScale(time=t, source=SOURCE, factor=0.5)),
+    Shortcut("space", "tap the tempo", lambda t: Tap(time=t, source=SOURCE), learnt="tempo:tap"),
+    Shortcut("enter", "this is the 1 of a bar", lambda t: Resync(time=t, source=SOURCE), learnt="tempo:resync"),
+    Shortcut("]", "tempo ×2", lambda t: TempoScale(time=t, source=SOURCE, factor=2.0), learnt="tempo:double"),
+    Shortcut("[", "tempo ÷2", lambda t: TempoScale(time=t, source=SOURCE, factor=0.5), learnt="tempo:half"),
     Shortcut(",", "beat earlier", lambda t: TempoNudge(time=t, source=SOURCE, milliseconds=-NUDGE_MS), repeats=True),
     Shortcut(".", "beat later", lambda t: TempoNudge(time=t, source=SOURCE, milliseconds=NUDGE_MS), repeats=True),
-    Shortcut("right", "next look", lambda t: LookSelected(time=t, source=SOURCE, step=1)),
-    Shortcut("left", "previous look", lambda t: LookSelected(time=t, source=SOURCE, step=-1)),
+    Shortcut("right", "next look", lambda t: LookSelected(time=t, source=SOURCE, step=1), learnt="look:next"),
+    Shortcut("left", "previous look", lambda t: LookSelected(time=t, source=SOURCE, step=-1), learnt="look:previous"),
     Shortcut("down", "another picture, now", lambda t: Trigger(time=t, source=SOURCE, action="reseed")),
     Shortcut("up", "cut to the newest picture", lambda t: Trigger(time=t, source=SOURCE, action="cut")),
     Shortcut("backspace", "wipe the trails", lambda t: Trigger(time=t, source=SOURCE, action="clear")),
@@ -94,6 +99,7 @@ class KeyMap:
         self._levels = {macro.name: macro.initial for macro in macros.values() if macro.kind == "level"}
         self._held: dict[str, MacroDef] = {}
         self._escape_at = float("-inf")
+        self._learning = False
 
     def events(
         self, key: str, action: Action, time: float, states: Mapping[str, MacroState] = MappingProxyType({})
@@ -109,6 +115,8 @@ class KeyMap:
         key = key.lower()
         if key == "escape":
             return self._escape(action, time)
+        if key == LEARN or (self._learning and action == "press"):
+            return self._learn(key, action, time)
         shortcut = self._shortcuts.get(key)
         if shortcut is not None:
             wanted = action == "press" or (action == "repeat" and shortcut.repeats)
@@ -134,6 +142,22 @@ class KeyMap:
         here = states[name].requested if name in states else self._levels[name]
         self._levels[name] = min(1.0, max(0.0, round(here + step, 4)))
         return MacroLevel(time=time, source=SOURCE, macro=name, value=self._levels[name])
+
+    def _learn(self, key: str, action: Action, time: float) -> list[Event]:
+        """Ask for a key, then have what it does learnt; the key twice stops, Backspace takes the last one back."""
+        if action != "press":
+            return []
+        asked, self._learning = self._learning, not self._learning and key == LEARN
+        if not asked:
+            words = "press the key of what a control shall play; backspace takes the last one back"
+            return [StatusChanged(time=time, source=SOURCE, component="midi learn", level="warn", message=words)]
+        if key == "backspace":
+            return [LearnMidi(time=time, source=SOURCE, undo=True)]
+        macro, shortcut = self._macros.get(key), self._shortcuts.get(key)
+        target = macro[0].name if macro is not None else shortcut.learnt if shortcut is not None else ""
+        # Whatever was asked for before is over, and so is the question.
+        over = StatusChanged(time=time, source=SOURCE, component="midi learn", level="ok")
+        return [over, LearnMidi(time=time, source=SOURCE, target=target)]
 
     def _escape(self, action: Action, time: float) -> list[Event]:
         """Quit on the second Escape: one stray hand must not end a show, and neither must a held key."""
@@ -161,4 +185,5 @@ class KeyMap:
             how = {"momentary": "hold", "toggle": "on/off", "level": "down/up"}[shown[name].kind]
             lines.append(KeyHelp(" ".join(keys), f"{name} ({how})"))
         lines += [KeyHelp(row.key, row.does) for row in self._shortcuts.values()]
+        lines.append(KeyHelp(LEARN, "then another key: the next MIDI control that moves shall do the same"))
         return (*lines, KeyHelp("escape escape", "end the show"))
