@@ -44,24 +44,25 @@ class Plain:
 class Later:
     """The ticket of a picture that is written when somebody waits for it."""
 
-    def __init__(self, log: list[str], number: int, into: Pixels) -> None:
-        self._log, self._number, self._into = log, number, into
+    def __init__(self, log: list[str], number: int, into: Pixels, fails: bool) -> None:
+        self._log, self._number, self._into, self._fails = log, number, into, fails
 
     def ready(self) -> bool:
         return False
 
     def wait(self) -> None:
-        if self._number == 13:
+        if self._fails:
             raise GeneratorError("the device failed")
         self._into[...] = self._number
         self._log.append(f"landed {self._number}")
 
 
 class Ahead(Plain):
-    """A direct generator whose device is slow."""
+    """A direct generator whose device is slow, and fails at one picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails_at: int = 0) -> None:
         super().__init__()
+        self._fails_at = fails_at
         self.flowing = False
         self.log: list[str] = []
         self.places: list[int] = []
@@ -70,7 +71,7 @@ class Ahead(Plain):
         self.log.append(f"began {params.sequence}")
         self.places.append(into.ctypes.data)
         into[...] = 255  # half-drawn: nobody may see this
-        return Later(self.log, params.sequence, into)
+        return Later(self.log, params.sequence, into, params.sequence == self._fails_at)
 
 
 class Room:
@@ -136,7 +137,7 @@ class TestDirect:
 
     def test_a_fault_on_the_way_ends_the_loop(self, room: Room) -> None:
         with pytest.raises(GeneratorError, match="the device failed"):
-            room.draw(Ahead(), 20)
+            room.draw(Ahead(fails_at=13), 20)
         found = room.link.read_frame(0, "plain")
         assert found is not None
         assert (found[1].pixels == 12).all()
@@ -148,7 +149,7 @@ class TestDirect:
 
         class AtOnce(Ahead):
             def begin(self, params: GeneratorParams, into: Pixels) -> Ticket:
-                return There(self.log, params.sequence, into)
+                return There(self.log, params.sequence, into, False)
 
         generator = AtOnce()
         frames = room.draw(generator, 3)
