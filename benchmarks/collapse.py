@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--loops", type=lambda text: several(text, EVERY_LOOP), help=f"of: {', '.join(EVERY_LOOP)}")
     made.add_argument("--remedies", type=lambda text: several(text, tuple(REMEDIES)), help=f"of: {', '.join(REMEDIES)}")
     made.add_argument("--scene", choices=SCENES, default="", help="start all loops from this one")
-    made.add_argument("--steps", type=int, help="the same for all remedies")
+    made.add_argument("--steps", type=int, help="the same for all remedies, and none stopped early")
     made.add_argument("--seed", type=int, default=1, help="of the start pictures")
     made.add_argument("--sheet", type=Path, metavar="FILE", help="write a picture of starts and ends")
     made.add_argument("--footage", action="store_true", help="only the healthy footage")
@@ -84,7 +84,9 @@ def planned(options: argparse.Namespace, report: Report) -> list[Job]:
             if loop in INSIDE_ONLY and remedy not in ("nothing", OURS):
                 continue
             steps = options.steps or (FULL_STEPS if options.full else QUICK_STEPS)
-            patience = 0 if remedy == OURS else FULL_PATIENCE if options.full else QUICK_PATIENCE
+            # Asked for so many steps, all of them take those: ends are only compared at the same age.
+            whole = remedy == OURS or bool(options.steps)
+            patience = 0 if whole else FULL_PATIENCE if options.full else QUICK_PATIENCE
             jobs.append(Job(loop, remedy, steps, options.scene or start_of(loop), options.seed, patience))
     return jobs
 

@@ -11,12 +11,13 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from benchmarks.collapse import parser, several, sheet, summary, table
+from benchmarks.collapse import parser, planned, several, sheet, summary, table
 from benchmarks.collapse_footage import hue_sweep, scene_changes, short_blacks
 from benchmarks.collapse_measures import Distance, distance, lab, look
 from benchmarks.collapse_remedies import OURS, REMEDIES, ChromaLock, HistogramMatching, Nothing
 from benchmarks.collapse_run import Job, Outcome, run
 from benchmarks.collapse_scenes import scene
+from benchmarks.common import Report
 from vjengine.core.generation import GeneratorParams
 
 cv2.setNumThreads(1)
@@ -115,6 +116,15 @@ def test_footage_tells_what_it_says_it_tells():
     assert swept == sorted(swept)
     assert swept[-1] > 0.03
     assert sum(picture.max() == 0.0 for picture, _ in short_blacks(130)) == 11
+
+
+def test_asked_for_so_many_steps_all_remedies_take_them():
+    report = Report("collapse", as_json=True)
+    asked, quick = (
+        planned(parser().parse_args(["--loops", "green", *more]), report) for more in (["--steps", "90"], [])
+    )
+    assert {(job.steps, job.patience) for job in asked} == {(90, 0)}
+    assert {job.patience > 0 for job in quick if job.remedy != OURS} == {True}
 
 
 def test_the_command_line_names_what_there_is():

@@ -143,9 +143,11 @@ class Hands:
             self.writer.write(events, started)
 
     def learn(self, event: LearnMidi) -> None:
-        """Have the next MIDI control that moves learnt."""
+        """Have the next MIDI control that moves learnt; where there is no MIDI, say so."""
         if self.midi is not None:
             self.midi.learn(event)
+        else:
+            log.warning("nothing learns %s: this show was started with --midi none", event.target or "any more")
 
     @property
     def midi_names(self) -> tuple[str, ...]:
