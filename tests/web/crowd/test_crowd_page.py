@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from vjengine.core.events import ParamSet
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
 LIVENESS_MS = 60_000
@@ -83,6 +85,8 @@ def test_from_the_code_to_the_turn(live: Any, phone: Phone, other: Phone) -> Non
     phone.waits_for(f"{text('now-text')} === {idea!r}")
     phone.waits_for(f"{text('now-label')} === 'Yours is on the screen now'")
     live.wait_until(lambda: live.control.read().crowd.text == idea, "the prompt in the show")
+    phone.page.reload()
+    phone.waits_for(f"{text('now-label')} === 'Yours is on the screen now'")
 
     other.say("<b>bold</b>")
     other.waits_for(f"{text('said')}.length > 5")
@@ -121,7 +125,12 @@ def test_without_javascript_the_form_still_sends(live: Any, browser: Any) -> Non
 
 
 def test_it_finds_its_way_back_when_the_pages_were_gone(live: Any, phone: Phone) -> None:
+    # Locked, so that what is sent waits for as long as this takes.
+    live.events.put(ParamSet(param="crowd.lock", value=1.0))
     phone.page.goto(live.link.urls["crowd"])
+    phone.waits_for(f"{text('line')}.includes('ideas wait')")
+    phone.say("lanterns on the water")
+    phone.waits_for(f"{text('said')} === 'Sent.'")
     phone.page.wait_for_selector("#list li")
     restarts = live.link.restarts
     os.kill(live.link.pid, signal.SIGTERM)

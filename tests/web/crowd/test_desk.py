@@ -158,6 +158,16 @@ def test_pages_hear_of_every_change() -> None:
     in_room(test)
 
 
+def test_a_guest_is_told_that_theirs_plays_though_it_never_waited() -> None:
+    async def test(room: Room) -> None:
+        room.say("sea", "ann")
+        room.pass_time(1.0)
+        assert json.loads(room.desk.guest_view("ann"))["playing"]["yours"] is True
+        assert json.loads(room.desk.guest_view("ben"))["playing"]["yours"] is False
+
+    in_room(test)
+
+
 def test_what_played_plays_on_after_a_restart(tmp_path: Path) -> None:
     async def before(room: Room) -> None:
         room.say("sea", "ann")
@@ -166,8 +176,10 @@ def test_what_played_plays_on_after_a_restart(tmp_path: Path) -> None:
         room.desk.save()
 
     async def after(room: Room) -> None:
+        assert json.loads(room.desk.guest_view("sea"))["playing"]["yours"] is False
         room.pass_time(1.0)
         assert room.plays == "sea"
+        assert json.loads(room.desk.guest_view("ann"))["playing"]["yours"] is True
         room.pass_time(17.0)
         assert room.plays == "fire"
 

@@ -178,18 +178,22 @@ class CrowdDesk:
         """Return what one guest is shown, as JSON; made so that hundreds of guests cost one queue.
 
         ``{"queue": [{"id", "text", "author", "votes", "plays"}…], "waiting": n, "mode": …, "you": {"id", "place",
-        "about": s, "state"} | None, "voted": [id…], "playing": {…} | None, "held": bool}``
+        "about": s, "state"} | None, "voted": [id…], "playing": {…, "yours": bool} | None, "held": bool}``
         """
         common, places = self._common()
         mine, voted = None, []
+        playing, now = self._playing(), self._turns.playing
         if guest is not None:
             alias = self._alias(guest)
             mine = self._queue.of(alias)
             voted = [number for number in places if alias in self._queue.get(number).votes]
+            if playing is not None and now is not None:
+                # Said by the desk: a prompt that plays at once is never seen waiting, and a page forgets when reloaded.
+                playing["yours"] = alias == now.guest
         own = {
             "you": self._place(mine, places) if mine is not None else None,
             "voted": voted,
-            "playing": self._playing(),
+            "playing": playing,
             "held": self._turns.held,
         }
         return f"{common[:-1]},{json.dumps(own, ensure_ascii=False)[1:]}"
@@ -234,7 +238,7 @@ class CrowdDesk:
         held, playing = self._turns.held, self._turns.playing
         what = self._turns.step(self._hub.state, delta, wanted=first is not None and self._queue.plays(first))
         if what == "next" and (wish := self._queue.take_next()) is not None:
-            self._turns.begin(wish.text, wish.author)
+            self._turns.begin(wish.text, wish.author, wish.guest)
             self._hub.order({"kind": "crowd", "text": wish.text, "author": wish.author})
             self._changed()
         elif what == "end":
@@ -313,7 +317,7 @@ class CrowdDesk:
         playing = self._turns.playing
         return {
             "queue": self._queue.to_json(self._now()),
-            "playing": [playing.text, playing.author, round(playing.played, 1)] if playing is not None else None,
+            "playing": [playing.text, playing.author, round(playing.played, 1), playing.guest] if playing else None,
         }
 
     def _restore(self) -> None:
@@ -324,8 +328,9 @@ class CrowdDesk:
         try:
             self._queue.restore(given["queue"], self._now(), elapsed)
             if given["playing"] is not None:
-                text, author, played = given["playing"]
-                self._turns.begin(str(text), str(author))
+                # Files of earlier versions do not say whose it was.
+                text, author, played, *guest = given["playing"]
+                self._turns.begin(str(text), str(author), str(guest[0]) if guest else "")
                 assert self._turns.playing is not None
                 self._turns.playing.played = float(played)
                 self._resumed = True

@@ -20,6 +20,7 @@ class Playing:
 
     Attributes:
         text, author: as sent to the show.
+        guest: whose it is, as a salted hash; empty if nobody knows any more.
         played: s of its turn that are over.
         since: s since it was sent.
         taken: the show has let it in.
@@ -27,6 +28,7 @@ class Playing:
 
     text: str
     author: str
+    guest: str = ""
     played: float = 0.0
     since: float = 0.0
     taken: bool = False
@@ -82,9 +84,9 @@ class Turns:
             return "next"
         return "end" if self.playing.played >= self.turn * LINGER else ""
 
-    def begin(self, text: str, author: str) -> None:
+    def begin(self, text: str, author: str, guest: str = "") -> None:
         """This one has its turn."""
-        self.playing, self._rest = Playing(text, author), 0.0
+        self.playing, self._rest = Playing(text, author, guest), 0.0
 
     def end(self) -> None:
         """The turn is over; the next may follow at once."""

@@ -4,7 +4,7 @@
 
   var byId = function (id) { return document.getElementById(id); };
   var form = byId("say"), text = byId("text"), author = byId("author"), send = byId("send"), said = byId("said");
-  var state = null, since = 0, socket = null, tries = 0, poll = 0, retry = 0, heard = 0, busyUntil = 0, mine = null;
+  var state = null, since = 0, socket = null, tries = 0, poll = 0, retry = 0, heard = 0, busyUntil = 0;
 
   function el(name, className, words) {
     var made = document.createElement(name);
@@ -45,14 +45,13 @@
     byId("now").hidden = !now;
     if (!now) { return; }
     byId("now-text").textContent = now.text;
-    byId("now").className = now.text === mine ? "now mine" : "now";
-    byId("now-label").textContent = now.text === mine ? "Yours is on the screen now" : "On the screen now";
+    byId("now").className = now.yours ? "now mine" : "now";
+    byId("now-label").textContent = now.yours ? "Yours is on the screen now" : "On the screen now";
     byId("now-by").textContent = now.author ? "by " + now.author : "";
   }
 
   function showYours() {
     var you = state.you;
-    if (you) { mine = you.text; }
     byId("yours").hidden = !you;
     form.hidden = !!you;
     if (!you) { return; }
