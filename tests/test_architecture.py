@@ -19,13 +19,14 @@ MAY_IMPORT = {
     "config": {"errors", "core", "resources", "strict_yaml"},
     **dict.fromkeys(ROOMS, ABOVE),
     "demo": ABOVE | {"audio"},
-    "offline": ABOVE | ROOMS,
-    "engine": ABOVE | ROOMS | {"offline"},
+    "engine": ABOVE | ROOMS,
+    "offline": ABOVE | ROOMS | {"engine"},
     "cli": ABOVE | ROOMS | {"offline", "engine", "demo"},
 }
 EDGES = {
-    "torch": ("generate/", "offline/svd.py"),
-    "diffusers": ("generate/", "offline/svd.py"),
+    "torch": ("generate/", "offline/diffusion/"),
+    "diffusers": ("generate/", "offline/diffusion/"),
+    "ray": ("offline/album/",),
     "moderngl": ("compose/", "outputs/window.py", "generate/procedural"),
     "glfw": ("outputs/",),
     "sounddevice": ("audio/",),

@@ -11,9 +11,12 @@
     │   └── UnreadableAudio   a file that cannot be decoded
     ├── InputError            a MIDI port, an OSC socket or a watched folder cannot be opened
     ├── GeneratorError        a generator cannot start or cannot make a frame
+    │   ├── OutOfMemory       it does not fit; something smaller may
+    │   └── BackendError      a server that makes pictures for us is down, slow or wrong
     ├── ShaderError           a shader does not compile: file, line, the compiler's words
     ├── DisplayError          no window or no GL context can be made
-    └── RecordError           a recording cannot be started or written
+    ├── RecordError           a recording cannot be started or written
+    └── ResumeError           what is on the disk does not belong to what is asked: what differs
 """
 
 from __future__ import annotations
@@ -75,6 +78,21 @@ class GeneratorError(VJError):
     """A generator cannot start or cannot make a frame."""
 
 
+class OutOfMemory(GeneratorError):
+    """Pictures do not fit into memory; whoever asked may ask for less and try again."""
+
+
+class BackendError(GeneratorError):
+    """A server that makes pictures for us does not answer, refuses, or answers with something else.
+
+    ``retry`` says that the same may work a little later.
+    """
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        self.retry = retry
+        super().__init__(message)
+
+
 class ShaderError(VJError):
     """A shader does not compile or link.
 
@@ -96,3 +114,7 @@ class DisplayError(VJError):
 
 class RecordError(VJError):
     """A recording cannot be started, written or finalised."""
+
+
+class ResumeError(VJError):
+    """A run cannot go on from what is on the disk; the message names what differs and how to go on."""
