@@ -1,7 +1,7 @@
 """The contract of everything that can carry a film on: given its last pictures, make the next ones.
 
-Stable Video Diffusion, the turbo loop, the built-in one and servers elsewhere all are a :class:`Continuation`. They know
-nothing of chunks on a disk, seams, gates, retries or the length of the film: whoever drives them does.
+Stable Video Diffusion, the turbo loop, the built-in one and servers elsewhere all are a :class:`Continuation`. They
+know nothing of chunks on a disk, seams, gates, retries or the length of the film: whoever drives them does.
 """
 
 from __future__ import annotations
