@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from vjengine.core.events import ParamSet
+from vjengine.web.crowd.store import FILE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium")
@@ -132,6 +133,9 @@ def test_it_finds_its_way_back_when_the_pages_were_gone(live: Any, phone: Phone)
     phone.say("lanterns on the water")
     phone.waits_for(f"{text('said')} === 'Sent.'")
     phone.page.wait_for_selector("#list li")
+    # What was said less than a second before a kill may be lost; this one was said before that.
+    kept = live.link.settings.folder / FILE
+    live.wait_until(lambda: kept.exists() and "lanterns" in kept.read_text(encoding="utf-8"), "the queue on the disk")
     restarts = live.link.restarts
     os.kill(live.link.pid, signal.SIGTERM)
     live.wait_until(lambda: live.link.restarts > restarts, "the end of the web process")
