@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,28 @@ PRE_ROLL = 20.0
 """When a render starts inside a track, this much (s) before it is listened to first, so that the beat is known."""
 
 Samples = npt.NDArray[np.float32]
+
+
+class Sink(Protocol):
+    """Where a render's pictures and sound go: :class:`~vjengine.outputs.record.Recorder`, or something with its words.
+
+    Attributes:
+        error: what stopped it, in one line; the render then ends. Empty while it goes well.
+    """
+
+    error: str
+
+    def write_frame(self, pixels: npt.NDArray[np.uint8], time: float) -> None:
+        """Take ``(H, W, 4)`` uint8 RGBA, top row first, seen from ``time`` s on; it is overwritten afterwards."""
+        ...
+
+    def write_audio(self, samples: Samples, time: float) -> None:
+        """Take ``(n, 2)`` samples, the first at ``time`` s."""
+        ...
+
+    def close(self) -> RecordReport:
+        """Finish and say what became of it."""
+        ...
 
 
 class TrackEars:
@@ -111,7 +133,10 @@ class RenderHost:
 
 
 class OfflineEngine:
-    """Renders a track to a film. :meth:`run` may be interrupted: what is done is finalised and playable."""
+    """Renders a track to a film. :meth:`run` may be interrupted: what is done is finalised and playable.
+
+    ``sink`` takes pictures and sound elsewhere than into the film that the options name.
+    """
 
     def __init__(
         self,
@@ -119,7 +144,9 @@ class OfflineEngine:
         *,
         progress: Callable[[Progress], None] = lambda progress: None,
         say: Callable[[str], None] = log.info,
+        sink: Sink | None = None,
     ) -> None:
+        self._sink = sink
         self.options = options
         self.events = EventQueue()
         self._progress = progress
@@ -140,7 +167,7 @@ class OfflineEngine:
         if seconds <= 0.0:
             raise UsageError(f"{options.track} lasts {track.duration:.1f} s: --start {options.start:g} is past its end")
         fps = Fraction(picture.fps).limit_denominator(1001)
-        total = max(1, int(seconds * fps))
+        total = options.frames or max(1, int(seconds * fps))
         settings = AnalysisSettings(hop=SHOW_HOP)
         with contextlib.ExitStack() as stack:
             ctx = offscreen_context()
@@ -161,7 +188,7 @@ class OfflineEngine:
                 self.events.put(event)
             frames = InlineFrames(generator, every, on_frame=watch.see if watch is not None else None)
             session = Session(show, picture.look, frames, compositor, watch)
-            recorder = Recorder(
+            recorder = self._sink or Recorder(
                 options.output, picture.size, fps, self.events, sample_rate=settings.sample_rate, realtime=False
             )
             try:
@@ -187,7 +214,7 @@ class OfflineEngine:
     def _frames(
         self,
         session: Session,
-        recorder: Recorder,
+        recorder: Sink,
         readback: Readback[float],
         settings: AnalysisSettings,
         fps: Fraction,

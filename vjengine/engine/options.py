@@ -205,6 +205,7 @@ class RenderOptions:
         output: video file.
         start: s into the track.
         duration: s to render; ``None`` for the rest.
+        frames: pictures to make, also past the end of the sound; ``None`` follows ``duration``.
         perform: recorded performance, timed from the start of the film.
         generator_every: one generator frame every so many film frames; 0 follows ``generator_fps``.
         stats: JSON file for figures at the end.
@@ -216,6 +217,7 @@ class RenderOptions:
     picture: PictureOptions = field(default_factory=PictureOptions)
     start: float = 0.0
     duration: float | None = None
+    frames: int | None = None
     perform: Path | None = None
     generator_every: int = 0
     stats: Path | None = None
