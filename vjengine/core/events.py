@@ -76,10 +76,14 @@ class LookSelected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSubmitted(Event):
-    """A text prompt for generators that read one."""
+    """A text prompt for generators that read one.
+
+    ``cue`` is False for a prompt that only moves on by a little, as one step of a long blend: no new scene begins.
+    """
 
     text: str
     weight: float = 1.0
+    cue: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

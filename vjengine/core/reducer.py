@@ -205,9 +205,9 @@ def _apply(draft: _Draft, event: ev.Event, show: Show, now: float) -> None:
                 draft.targets = {key: value for key, value in draft.targets.items() if PARAMS[key].kept}
                 draft.prompt = ("", 1.0)
                 draft.cue += 1
-        case ev.PromptSubmitted(text=text, weight=weight):
+        case ev.PromptSubmitted(text=text, weight=weight, cue=cue):
             draft.prompt = (text, weight)
-            draft.cue += 1
+            draft.cue += cue
         case ev.CrowdPrompt(text=text, author=author):
             draft.crowd = cro.submit(draft.crowd, text, author)
         case ev.Trigger(action=action):

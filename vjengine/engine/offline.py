@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,8 @@ from vjengine.audio.files import blocks, probe
 from vjengine.compose.context import offscreen_context
 from vjengine.compose.readback import Readback
 from vjengine.core.clock import FrameClock, LiveClock
-from vjengine.core.events import TempoEvent
+from vjengine.core.control import ControlState
+from vjengine.core.events import Event, TempoEvent
 from vjengine.core.exchange import EventQueue
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
 from vjengine.engine.invite import caption, qr_modules
@@ -60,6 +61,20 @@ class Sink(Protocol):
 
     def close(self) -> RecordReport:
         """Finish and say what became of it."""
+        ...
+
+
+class Conductor(Protocol):
+    """Who plays in a render, beside a recorded performance: a score. It acts by events alone, as hands do."""
+
+    def events(self, time: float, features: AudioFeatures, state: ControlState) -> Iterable[Event]:
+        """Return what happens at ``time`` s into the film, oldest first.
+
+        Args:
+            time: s since the film's first frame.
+            features: what is heard at that moment.
+            state: the control state of the frame before.
+        """
         ...
 
 
@@ -135,7 +150,7 @@ class RenderHost:
 class OfflineEngine:
     """Renders a track to a film. :meth:`run` may be interrupted: what is done is finalised and playable.
 
-    ``sink`` takes pictures and sound elsewhere than into the film that the options name.
+    ``sink`` takes pictures and sound elsewhere than into the film that the options name; ``conductor`` plays.
     """
 
     def __init__(
@@ -145,8 +160,10 @@ class OfflineEngine:
         progress: Callable[[Progress], None] = lambda progress: None,
         say: Callable[[str], None] = log.info,
         sink: Sink | None = None,
+        conductor: Conductor | None = None,
     ) -> None:
         self._sink = sink
+        self._conductor = conductor
         self.options = options
         self.events = EventQueue()
         self._progress = progress
@@ -235,6 +252,9 @@ class OfflineEngine:
                 recorder.write_audio(samples, moment)
             if player is not None:
                 player.advance(frame_time.time)
+            if self._conductor is not None:
+                for event in self._conductor.events(frame_time.time, ears.features, session.state):
+                    self.events.put(event)
             events = self.events.drain()
             for event in events:
                 if isinstance(event, TempoEvent):
