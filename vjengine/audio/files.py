@@ -124,6 +124,15 @@ def blocks(path: Path | str, hop: int = HOP, sample_rate: int = 48000, start: fl
         yield block
 
 
+def samples_of(path: Path | str, sample_rate: int = 48000, start: float = 0.0) -> Iterator[Samples]:
+    """Yield all samples of ``path`` from ``start`` (s) on, as ``(n, 2)`` float32 of any n: none added, none lost.
+
+    Raises:
+        UnreadableAudio: at the first ``next()`` if the file cannot be read, holds no sound, or ends before ``start``.
+    """
+    yield from _pieces(Path(path), sample_rate, start)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Open ``path`` and give (container, its best audio stream); every failure becomes UnreadableAudio."""
