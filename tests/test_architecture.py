@@ -36,7 +36,7 @@ EDGES = {
     "pythonosc": ("inputs/osc", "outputs/osc_feed"),
     "starlette": ("web/",),
     "uvicorn": ("web/",),
-    "websockets": ("web/",),
+    "websockets": ("web/", "offline/backends/"),
     "zeroconf": ("web/",),
     "watchdog": ("inputs/macro_files.py", "inputs/folder"),
 }
