@@ -37,7 +37,7 @@ class ComfySettings:
         skip: pictures at the beginning of what the workflow makes that are not new: SVD's first one repeats the last.
         seconds: the most that one chunk may take.
         patience: s without any word of a job before it counts as stuck.
-        tries, pause: requests before the server counts as down, and s before the second one.
+        tries, pause, poll: as in :class:`~vjengine.offline.backends.comfyui_client.Comfy`.
     """
 
     server: str = "http://127.0.0.1:8188"
@@ -50,6 +50,7 @@ class ComfySettings:
     patience: float = 600.0
     tries: int = 4
     pause: float = 1.0
+    poll: float = 2.0
 
 
 class ComfyUI:
@@ -86,6 +87,7 @@ class ComfyUI:
             pause=settings.pause,
             seconds=settings.seconds,
             patience=settings.patience,
+            poll=settings.poll,
         )
         self._checked: set[Path] = set()
         self._freed = False

@@ -25,8 +25,6 @@ _LOG = logging.getLogger(__name__)
 _MESSAGE_LIMIT = 32 << 20
 """Largest WebSocket message, bytes; previews of pictures come by it."""
 _LOOK = 0.2
-_ASK_HISTORY = 2.0
-"""s between two questions whether a job is done, beside what the WebSocket says."""
 _OUT_OF_MEMORY = ("outofmemory", "out of memory", "allocation on device", "not enough memory", "hip out of memory")
 
 
@@ -39,6 +37,7 @@ class Comfy:
         pause: s before the second try; doubled for each one after it.
         seconds: the most that one job may take.
         patience: s without any word of a job before it counts as stuck.
+        poll: s between two questions whether a job is done, beside what the WebSocket says.
     """
 
     def __init__(
@@ -49,9 +48,11 @@ class Comfy:
         pause: float = 1.0,
         seconds: float = 3600.0,
         patience: float = 600.0,
+        poll: float = 2.0,
     ) -> None:
         self.http = Http(address)
-        self.tries, self.pause, self.seconds, self.patience = tries, pause, seconds, patience
+        self.tries, self.pause, self.seconds = tries, pause, seconds
+        self.patience, self.poll = patience, poll
         self.client_id = uuid.uuid4().hex
 
     def ask(self, method: str, path: str, watcher: Watcher, doing: str, **how: Any) -> Answer:
@@ -145,7 +146,7 @@ class Comfy:
                     heard = now
                     doing, fraction, done = _progress(kind, data, doing, fraction)
             watcher.alive(doing, fraction)
-            if done or now - asked > _ASK_HISTORY:
+            if done or now - asked > self.poll:
                 asked = now
                 entry = self._history(number, watcher)
                 if entry is not None:
@@ -229,6 +230,7 @@ class _Ears:
     def __init__(self, base: str, client_id: str) -> None:
         self.address = f"{base.replace('http', 'ws', 1)}/ws?clientId={client_id}"
         self.socket: Any = None
+        self.held = contextlib.ExitStack()
         self.tried = 0.0
 
     def __enter__(self) -> _Ears:
@@ -236,9 +238,8 @@ class _Ears:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.socket is not None:
-            closing = threading.Thread(target=self.socket.close, name="comfyui close", daemon=True)
-            closing.start()
+        # Saying goodbye waits for the server's own; nobody need wait for that.
+        threading.Thread(target=self.held.close, name="comfyui close", daemon=True).start()
 
     def _open(self) -> None:
         from websockets.exceptions import InvalidHandshake, InvalidMessage
@@ -250,9 +251,10 @@ class _Ears:
         try:
             # A connection made by hand goes to the server and not to a proxy of the environment.
             line = socket.create_connection((parts.hostname or "", port), timeout=5.0)
-            self.socket = connect(
+            opened = connect(
                 self.address, sock=line, open_timeout=5.0, close_timeout=1.0, max_size=_MESSAGE_LIMIT, compression=None
             )
+            self.socket = self.held.enter_context(opened)
         except (OSError, InvalidHandshake, InvalidMessage, EOFError) as error:
             _LOG.info("no progress from ComfyUI: %s", error)
             self.socket = None

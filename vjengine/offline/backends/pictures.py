@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vjengine.errors import BackendError, VJError
+from vjengine.offline.clips import read_clip16, to16
 from vjengine.offline.continuation import Pixels16
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -59,7 +60,8 @@ def from_bytes(data: bytes, name: str, size: tuple[int, int]) -> Pixels16:
         pixels = None
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         raise BackendError(f"{name} is a broken picture ({len(data):,} bytes)", retry=True)
-    return to_16(np.ascontiguousarray(pixels[..., ::-1]))[None]
+    pixels = np.ascontiguousarray(pixels[None, ..., ::-1])
+    return pixels if pixels.dtype == np.uint16 else to16(pixels)
 
 
 def from_video(path: Path, name: str, size: tuple[int, int]) -> Pixels16:
@@ -68,13 +70,11 @@ def from_video(path: Path, name: str, size: tuple[int, int]) -> Pixels16:
     Raises:
         BackendError: not a video, broken, empty, too long or of another size.
     """
-    from vjengine.offline.clips import read_clip
-
     frames: list[Pixels16] = []
     try:
-        for pixels in read_clip(path):
+        for pixels in read_clip16(path):
             check_size((pixels.shape[1], pixels.shape[0]), size, name)
-            frames.append(to_16(pixels))
+            frames.append(pixels)
             if len(frames) > MAX_FRAMES:
                 raise BackendError(f"{name} has more than {MAX_FRAMES} pictures")
     except BackendError:
@@ -97,13 +97,6 @@ def check_size(here: tuple[int, int], size: tuple[int, int], name: str) -> None:
             f"{name} is {here[0]}x{here[1]}, the film {size[0]}x{size[1]}: use {{{{width}}}} and {{{{height}}}} in the "
             "template, or set the film's `size:` to what the model makes"
         )
-
-
-def to_16(pixels: np.ndarray) -> Pixels16:
-    """Return 8-bit or 16-bit code as 16-bit code over the whole range."""
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint16) * 257
-    return pixels.astype(np.uint16, copy=False)
 
 
 def _looks_like(data: bytes) -> str:
