@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,17 @@ from vjengine.audio.plot import save_plot
 from vjengine.audio.sections import Section, find_sections
 from vjengine.core.signals import BAND_NAMES, AudioFeatures
 
-__all__ = ["BeatHeard", "BeatLog", "TrackAnalysis", "analyse_track", "features_of", "save_plot", "to_mono"]
+__all__ = [
+    "BeatHeard",
+    "BeatLog",
+    "TrackAnalysis",
+    "TrackListener",
+    "analyse_pieces",
+    "analyse_track",
+    "features_of",
+    "save_plot",
+    "to_mono",
+]
 
 CURVE_RATE = 20.0
 """Points a second of the curves kept for display."""
@@ -146,6 +156,84 @@ def features_of(
         progress(1.0)
 
 
+class TrackListener:
+    """Listens to a track from front to back, in memory that hardly grows: what an hour leaves behind is 5 MB.
+
+    Args:
+        settings: of the analyser; sound is given at its sample rate.
+    """
+
+    def __init__(self, settings: AnalysisSettings | None = None) -> None:
+        self._settings = settings or AnalysisSettings()
+        self._analyser = Analyser(self._settings)
+        self._buffer = np.zeros(0, dtype=np.float32)
+        self._samples = 0
+        self._hops = 0
+        self._log = BeatLog()
+        self._beats: list[BeatHeard] = []
+        self._onsets: list[float] = []
+        self._onset_count = 0
+        self._tempo: list[tuple[float, float]] = []
+        self._rows = _Means(9)
+        self._wave = _Extremes(self._settings.sample_rate)
+
+    @property
+    def heard(self) -> float:
+        """How much has been given, s."""
+        return self._samples / self._settings.sample_rate
+
+    def hear(self, samples: NDArray[np.float32]) -> None:
+        """Take the next samples, ``(n,)`` or ``(n, channels)``, however many.
+
+        Raises:
+            ValueError: the array has another shape.
+        """
+        mono = to_mono(samples)
+        self._samples += mono.size
+        self._wave.add(mono)
+        hop = self._settings.hop
+        waiting = np.concatenate([self._buffer, mono]) if self._buffer.size else mono
+        whole = waiting.size // hop * hop
+        for begin in range(0, whole, hop):
+            self._hop(waiting[begin : begin + hop])
+        self._buffer = waiting[whole:].copy()
+
+    def finish(self) -> TrackAnalysis:
+        """Return what was heard; the last hop is filled up with silence."""
+        if self._buffer.size:
+            self._hop(np.pad(self._buffer, (0, self._settings.hop - self._buffer.size)))
+            self._buffer = self._buffer[:0]
+        duration = self.heard
+        count = max(1, math.ceil(duration * CURVE_RATE))
+        table = self._rows.table(count)
+        times: NDArray[np.float64] = (np.arange(count, dtype=np.float64) + 0.5) / CURVE_RATE
+        beats = [beat for beat in self._beats if beat.time <= duration]
+        downbeats = [beat.time for beat in beats if beat.downbeat]
+        return TrackAnalysis(
+            duration=duration,
+            tempo=self._tempo,
+            beats=beats,
+            onsets=self._onsets,
+            sections=find_sections(table[:, 7], table[:, 1:7], CURVE_RATE, duration, downbeats),
+            curve_times=times,
+            loudness=table[:, 0],
+            bands=table[:, 1:7],
+            envelope=self._wave.table(count),
+        )
+
+    def _hop(self, block: NDArray[np.float32]) -> None:
+        settings = self._settings
+        slot = int(self._hops * settings.step * CURVE_RATE)
+        self._hops += 1
+        hop = self._analyser.process(block, self._hops * settings.hop / settings.sample_rate)
+        self._beats += self._log.heard(hop)
+        if hop.onset_count > self._onset_count:
+            self._onset_count = hop.onset_count
+            self._onsets.append(max(0.0, hop.last_onset))
+        _note_tempo(self._tempo, hop)
+        self._rows.add(slot, (hop.rms, *hop.bands, hop.raw_rms, hop.centroid))
+
+
 def analyse_track(
     samples: NDArray[np.float32],
     settings: AnalysisSettings | None = None,
@@ -161,32 +249,95 @@ def analyse_track(
         MissingDependency: aubio is not installed.
     """
     settings = settings or AnalysisSettings()
-    mono = to_mono(samples)
-    duration = mono.size / settings.sample_rate
-    beat_log, beats, onsets = BeatLog(), [], []
-    tempo: list[tuple[float, float]] = []
-    rows: list[tuple[float, ...]] = []
-    seen = 0
-    for hop in features_of(mono, settings, progress):
-        beats += [beat for beat in beat_log.heard(hop) if beat.time <= duration]
-        if hop.onset_count > seen:
-            seen = hop.onset_count
-            onsets.append(max(0.0, hop.last_onset))
-        _note_tempo(tempo, hop)
-        rows.append((hop.rms, *hop.bands, hop.raw_rms, hop.centroid))
-    table = _resampled(np.array(rows).reshape(-1, 9), settings.step, duration)
-    times: NDArray[np.float64] = (np.arange(table.shape[0], dtype=np.float64) + 0.5) / CURVE_RATE
-    return TrackAnalysis(
-        duration=duration,
-        tempo=tempo,
-        beats=beats,
-        onsets=onsets,
-        sections=find_sections(table[:, 7], table[:, 1:7], CURVE_RATE, duration, [b.time for b in beats if b.downbeat]),
-        curve_times=times,
-        loudness=table[:, 0],
-        bands=table[:, 1:7],
-        envelope=_envelope(mono, settings.sample_rate, table.shape[0]),
-    )
+    return analyse_pieces([samples], samples.shape[0] / settings.sample_rate, settings, progress)
+
+
+def analyse_pieces(
+    pieces: Iterable[NDArray[np.float32]],
+    duration: float = 0.0,
+    settings: AnalysisSettings | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> TrackAnalysis:
+    """Listen to a track that comes in ``pieces``, see :func:`analyse_track`; it is never held as a whole.
+
+    ``duration`` (s) is for ``progress`` alone, which is told the share done, 0-1, about every second of sound.
+    """
+    listener = TrackListener(settings)
+    second = (settings or AnalysisSettings()).sample_rate
+    for piece in pieces:
+        for begin in range(0, max(1, len(piece)), second):
+            listener.hear(piece[begin : begin + second])
+            if progress and duration > 0.0:
+                progress(min(1.0, listener.heard / duration))
+    if progress:
+        progress(1.0)
+    return listener.finish()
+
+
+class _Means:
+    """Means of rows, :data:`CURVE_RATE` a second, added up as they come."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._done: list[NDArray[np.float64]] = []
+        self._slot = 0
+        self._sum = np.zeros(width)
+        self._count = 0
+
+    def add(self, slot: int, row: tuple[float, ...]) -> None:
+        while slot > self._slot:
+            self._close()
+        self._sum += row
+        self._count += 1
+
+    def table(self, count: int) -> NDArray[np.float64]:
+        """Return ``(count, width)``; what lies beyond belongs to the last."""
+        sums = [*self._done, np.concatenate([self._sum, [self._count]])]
+        whole = np.zeros((count, self._width + 1))
+        for slot, row in enumerate(sums):
+            whole[min(slot, count - 1)] += row
+        table: NDArray[np.float64] = whole[:, :-1] / np.maximum(whole[:, -1:], 1)
+        return table
+
+    def _close(self) -> None:
+        self._done.append(np.concatenate([self._sum, [self._count]]))
+        self._slot += 1
+        self._sum = np.zeros(self._width)
+        self._count = 0
+
+
+class _Extremes:
+    """Lowest and highest sample, :data:`CURVE_RATE` a second."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._at = 0
+        self._low: list[float] = []
+        self._high: list[float] = []
+
+    def add(self, mono: NDArray[np.float32]) -> None:
+        if not mono.size:
+            return
+        clean = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
+        slots = range(len(self._low), int((self._at + mono.size - 1) * CURVE_RATE / self._rate) + 2)
+        starts = [(slot, int(slot * self._rate / CURVE_RATE) - self._at) for slot in slots]
+        inside = [(slot, start) for slot, start in starts if 0 <= start < mono.size]
+        head = inside[0][1] if inside else mono.size
+        if head and self._low:
+            self._low[-1] = min(self._low[-1], float(clean[:head].min()))
+            self._high[-1] = max(self._high[-1], float(clean[:head].max()))
+        if inside:
+            edges = [start for _, start in inside]
+            self._low += np.minimum.reduceat(clean, edges).tolist()
+            self._high += np.maximum.reduceat(clean, edges).tolist()
+        self._at += mono.size
+
+    def table(self, count: int) -> NDArray[np.float64]:
+        """Return ``(count, 2)``."""
+        if not self._low:
+            return np.zeros((count, 2))
+        table = np.array([self._low, self._high], dtype=np.float64).T
+        return np.concatenate([table, np.repeat(table[-1:], max(0, count - len(table)), axis=0)])[:count]
 
 
 def _note_tempo(tempo: list[tuple[float, float]], hop: AudioFeatures) -> None:
@@ -199,19 +350,3 @@ def _note_tempo(tempo: list[tuple[float, float]], hop: AudioFeatures) -> None:
     time, last = tempo[-1]
     if (bpm == 0.0) != (last == 0.0) or (bpm and (abs(bpm - last) > 1.0 or hop.time - time >= 1.0)):
         tempo.append((hop.time, bpm))
-
-
-def _resampled(table: NDArray[np.float64], step: float, duration: float) -> NDArray[np.float64]:
-    """Return means of the hops' rows at :data:`CURVE_RATE`."""
-    count = max(1, math.ceil(duration * CURVE_RATE))
-    slot = np.minimum((np.arange(table.shape[0]) * step * CURVE_RATE).astype(np.intp), count - 1)
-    number = np.maximum(np.bincount(slot, minlength=count), 1)
-    return np.stack([np.bincount(slot, column, minlength=count) / number for column in table.T], axis=1)
-
-
-def _envelope(mono: NDArray[np.float32], rate: int, count: int) -> NDArray[np.float64]:
-    if not mono.size:
-        return np.zeros((count, 2))
-    starts = np.minimum((np.arange(count) * rate / CURVE_RATE).astype(np.intp), mono.size - 1)
-    clean = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.stack([np.minimum.reduceat(clean, starts), np.maximum.reduceat(clean, starts)], axis=1).astype(np.float64)
