@@ -131,22 +131,17 @@ class PieceStore:
         Args:
             key: the key a piece must have been begun with; None believes the one it says.
         """
-        good: list[Piece] = []
-        indices = self._indices()
-        why = ""
-        while len(good) in indices:
-            try:
-                good.append(self._read(len(good), good[-1] if good else None, key))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecordError) as error:
-                why = f"{self.kind} {len(good)} is damaged ({' '.join(str(error).split())[:160]})"
-                break
-        # What comes next is made of what the last one carries; that may be gone, and then an earlier one must do.
-        while good and (missing := _harm(good[-1].folder, _passing(good[-1].folder))):
-            bad = good.pop()
-            why = f"{self.kind} {bad.index} cannot be continued ({missing})"
-        self._set_aside([index for index in indices if index >= len(good)], why)
+        good, why = read_prefix(self.folder, key)
+        self._set_aside([index for index in _indices(self.folder) if index >= len(good)], why)
         self._known = {piece.index: piece for piece in good}
         return good
+
+    def known(self) -> list[Piece]:
+        """Return the pieces from 0 on, without a hole, as :meth:`prefix` found and this process made them."""
+        found: list[Piece] = []
+        while (piece := self._known.get(len(found))) is not None:
+            found.append(piece)
+        return found
 
     @contextlib.contextmanager
     def begin(self, index: int, key_hash: str, needed: int = 0) -> Iterator[Work]:
@@ -195,13 +190,9 @@ class PieceStore:
 
     def clear(self) -> None:
         """Delete all pieces, for instance when the film that they became is finished and checked."""
-        for index in self._indices():
+        for index in _indices(self.folder):
             shutil.rmtree(self.folder / f"{index:06d}", ignore_errors=True)
         self._known.clear()
-
-    def _indices(self) -> list[int]:
-        names = (entry.name for entry in self.folder.iterdir() if entry.is_dir())
-        return sorted(int(name) for name in names if NAME.fullmatch(name) and not name.endswith(".part"))
 
     def _commit(
         self, index: int, key: str, folder: Path, frames: int, meta: dict[str, Any], passing: Sequence[str]
@@ -243,33 +234,13 @@ class PieceStore:
         if index < 0 or index % CHECKPOINT == 0 or index not in self._known:
             return
         folder = self._known[index].folder
-        for name in _passing(folder):
+        for name in _entries(folder, passing=True):
             with contextlib.suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
-
-    def _read(self, index: int, before: Piece | None, key: Callable[[int], str] | None) -> Piece:
-        folder = self.folder / f"{index:06d}"
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        meta, digest = record.pop("meta"), record.pop("digest")
-        if record["format"] != FORMAT or record["index"] != index or record["kind"] != self.kind:
-            raise ValueError(f"{RECORD} is of another piece")
-        if _digest(record) != digest:
-            raise ValueError(f"{RECORD} was changed")
-        if key is not None and record["key"] != key(index):
-            raise ValueError("it was made with other settings")
-        if record["after"] and (before is None or record["after"] != before.digest):
-            raise ValueError("it was made after another piece than the one before it")
-        lasting = [name for name in record["files"] if name not in record["passing"]]
-        if harm := _harm(folder, lasting):
-            raise ValueError(harm)
-        if CLIP in record["files"]:
-            _check_frames(folder, record["frames"])
-        return Piece(index, folder, record["frames"], meta, record["key"], digest, _size(record["files"]))
 
     def _set_aside(self, indices: Sequence[int], why: str) -> None:
         if not indices:
             return
-        why = why or f"{self.kind} before {indices[0]} are missing"
         for index in indices:
             target = self._aside / f"{self.kind}-{index:06d}"
             shutil.rmtree(target, ignore_errors=True)
@@ -282,6 +253,60 @@ class PieceStore:
         self._say(f"{why}: {'it is' if count == 1 else f'{count} are'} set aside in {self._aside} and made anew")
 
 
+def read_prefix(
+    folder: Path, key: Callable[[int], str] | None = None, *, thorough: bool = True
+) -> tuple[list[Piece], str]:
+    """Return the pieces in ``folder`` that can be believed, and in words why no more of those there; changes nothing.
+
+    Args:
+        folder: of one kind.
+        key: as in :meth:`PieceStore.prefix`.
+        thorough: read every byte; False looks at sizes only, for a glance at a long film.
+    """
+    good: list[Piece] = []
+    indices = set(_indices(folder))
+    why = ""
+    while len(good) in indices:
+        try:
+            good.append(_read(folder, len(good), good[-1] if good else None, key, thorough))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecordError) as error:
+            why = f"{folder.name} {len(good)} is damaged ({' '.join(str(error).split())[:160]})"
+            break
+    else:
+        if len(indices) > len(good):
+            why = f"{folder.name} {len(good)} is missing"
+    # What comes next is made of what the last one carries; that may be gone, and then an earlier one must do.
+    while good and (harm := _harm(good[-1].folder, _entries(good[-1].folder, passing=True), thorough)):
+        why = f"{folder.name} {good.pop().index} cannot be continued ({harm})"
+    return good, why
+
+
+def _indices(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    return sorted(int(name) for name in names if NAME.fullmatch(name) and not name.endswith(".part"))
+
+
+def _read(store: Path, index: int, before: Piece | None, key: Callable[[int], str] | None, thorough: bool) -> Piece:
+    folder = store / f"{index:06d}"
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    meta, digest = record.pop("meta"), record.pop("digest")
+    if record["format"] != FORMAT or record["index"] != index or record["kind"] != store.name:
+        raise ValueError(f"{RECORD} is of another piece")
+    if _digest(record) != digest:
+        raise ValueError(f"{RECORD} was changed")
+    if key is not None and record["key"] != key(index):
+        raise ValueError("it was made with other settings")
+    if record["after"] and (before is None or record["after"] != before.digest):
+        raise ValueError("it was made after another piece than the one before it")
+    if harm := _harm(folder, _entries(folder, passing=False), thorough):
+        raise ValueError(harm)
+    if thorough and CLIP in record["files"]:
+        _check_frames(folder, record["frames"])
+    return Piece(index, folder, record["frames"], meta, record["key"], digest, _size(record["files"]))
+
+
 def _digest(record: Mapping[str, object]) -> str:
     text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -291,22 +316,21 @@ def _size(files: Mapping[str, Sequence[Any]]) -> int:
     return sum(int(entry[0]) for entry in files.values())
 
 
-def _passing(folder: Path) -> list[str]:
+def _entries(folder: Path, *, passing: bool) -> dict[str, Sequence[Any]]:
+    """Return name: (bytes, SHA-256) of the files that a piece keeps, or of those that only its successor needs."""
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    return [str(name) for name in record["passing"]]
+    return {name: entry for name, entry in record["files"].items() if (name in record["passing"]) == passing}
 
 
-def _harm(folder: Path, names: Sequence[str]) -> str:
+def _harm(folder: Path, files: Mapping[str, Sequence[Any]], thorough: bool) -> str:
     """Return in words what is wrong with these files of a piece; empty if nothing is."""
-    files = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
-    for name in names:
-        size, digest = files[name]
+    for name, (size, digest) in files.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
         if (found := path.stat().st_size) != size:
             return f"{name} has {found} bytes instead of {size}"
-        if disk.file_hash(path) != digest:
+        if thorough and disk.file_hash(path) != digest:
             return f"{name} was changed"
     return ""
 
