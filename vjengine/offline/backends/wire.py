@@ -235,9 +235,8 @@ def server_address(text: str) -> str:
     Raises:
         BackendError: if it is no such address.
     """
-    text = text.strip().rstrip("/")
-    if "://" not in text:
-        text = f"http://{text}"
+    text = text.strip()
+    text = (text if "://" in text else f"http://{text}").rstrip("/")
     try:
         parts = urllib.parse.urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
