@@ -1,4 +1,4 @@
-"""A small latent diffusion model, trained here, that dreams a little of its last picture anew, always with one noise.
+"""A small latent diffusion model, trained here, that dreams a little of its last picture anew, from one noise.
 
 As a turbo model does it: encode, add noise, predict the clean latents in one step, decode. The auto-encoder is that of
 :mod:`benchmarks.collapse_codec`; the denoiser learns from pictures of this benchmark. One step of a model that small
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from benchmarks.collapse_codec import LATENTS, RECIPE, Codec, cached, load
-from benchmarks.collapse_loops import SIZE, PixelLoop
+from benchmarks.collapse_loops import FPS, SIZE, PixelLoop
 from benchmarks.collapse_scenes import SCENES, Picture, colours, draw
 from vjengine.core.correction import Correction
 from vjengine.core.generation import GeneratorParams
@@ -127,17 +127,19 @@ def load_dreamer() -> Dreamer:
 
 
 class DreamLoop(PixelLoop):
-    """Diffusion on its own last picture with one seed for all time; latent statistics are held as the engine does it.
+    """Diffusion on its own last picture with one seed for as long as nobody asks to travel on to others.
 
-    What is corrected on the picture is corrected outside, as in the other loops.
+    Latent statistics are held, and seeds travelled, as the engine does it. What is corrected on the picture is
+    corrected outside, as in the other loops.
     """
 
     def __init__(self, start: str, seed: int = 1) -> None:
         torch.set_num_threads(1)
         super().__init__(self._dream, start, seed=seed)
         self._dreamer = load_dreamer()
-        shape = (1, LATENTS, SIZE[1] // 8, SIZE[0] // 8)
-        self._noise = torch.from_numpy(np.random.default_rng((seed, 9)).standard_normal(shape, np.float32))
+        self._seed, self._shape = seed, (1, LATENTS, SIZE[1] // 8, SIZE[0] // 8)
+        self._place = 0.0
+        self._noise = self._drawn(0)
         self._correction = Correction()
         self._kept = 0
         self._anchor: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -154,7 +156,21 @@ class DreamLoop(PixelLoop):
         if params.correction.keep != self._kept and self._latents is not None:
             self._kept = params.correction.keep
             self._anchor = _statistics(self._latents)
+        if params.correction.travel > 0.0:
+            self._travel(params.correction.travel / FPS)
         return super().step(picture, params)
+
+    def _drawn(self, number: int) -> torch.Tensor:
+        """Return the noise of seed ``number``."""
+        random = np.random.default_rng((self._seed, 9, number) if number else (self._seed, 9))
+        return torch.from_numpy(random.standard_normal(self._shape, np.float32))
+
+    def _travel(self, seeds: float) -> None:
+        """Go on from seed to seed by so many, as the engine's generator answers a freeze; the variance stays."""
+        self._place += seeds
+        number = math.floor(self._place)
+        angle = 0.5 * math.pi * (self._place - number)
+        self._noise = math.cos(angle) * self._drawn(number) + math.sin(angle) * self._drawn(number + 1)
 
     def _dream(self, picture: Picture, step: int) -> Picture:
         with torch.inference_mode():

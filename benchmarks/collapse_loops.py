@@ -68,6 +68,17 @@ def motion(size: Size, step: int) -> Matrix:
     return matrix
 
 
+def tilted(size: Size) -> Matrix:
+    """Return how the start picture lies before the first step: turned and enlarged a little; 2 x 3, px.
+
+    Moved by whole px a picture keeps its grain, moved by parts of one it loses much of it. Lying so, places between px
+    are spread evenly over every picture, the first like those after it: all that the anchor is made of are alike.
+    """
+    width, height = size
+    matrix: Matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 3.0, 1.02)
+    return matrix
+
+
 def warped(picture: Picture, matrix: Matrix) -> Picture:
     """Return ``picture`` moved by ``matrix``; linear, mirrored at the edges, as the turbo generator does it."""
     size = picture.shape[1], picture.shape[0]
@@ -143,13 +154,14 @@ class PixelLoop:
         self._harm = harm
         self._start = scene(start, size, seed)
         self._shown = self._start
-        self._moved = np.eye(2, 3)
+        self._size = size
+        self._moved = tilted(size)
         self._left = 0
 
     def begin(self, again: int = 0) -> Picture:
         """Return the start picture, turned over ``again`` times."""
-        self._shown, self._moved, self._left = turned(self._start, again), np.eye(2, 3), LEAD_IN
-        return self._shown
+        self._shown, self._moved, self._left = turned(self._start, again), tilted(self._size), LEAD_IN
+        return warped(self._shown, self._moved)
 
     def step(self, picture: Picture, params: GeneratorParams) -> Picture:
         """Move and harm ``picture``."""

@@ -65,7 +65,7 @@ def apply_exactly(
         return pixels
     height, width = pixels.shape[:2]
     colour = np.array(fix.colour, np.float32).reshape(3, 4)
-    y = pixels @ colour[:, :3].T + colour[:, 3]
+    y: Floats = cv2.transform(pixels, colour).reshape(pixels.shape)
     blur = cv2.sepFilter2D(y, cv2.CV_32F, _KERNEL, _KERNEL, borderType=cv2.BORDER_REPLICATE).reshape(y.shape)
     quarter = means(y)
     sixteenth = means(quarter)
