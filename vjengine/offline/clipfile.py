@@ -206,8 +206,7 @@ class ClipWriter:
 
 def to8(pixels: npt.NDArray[np.generic]) -> Pixels8:
     """Return 16-bit pictures of any shape in 8 bits, rounded to the nearest: 65535 is 255."""
-    wide = pixels.astype(np.uint32)
-    return ((wide - (wide >> 8) + 128) >> 8).astype(np.uint8)
+    return ((pixels.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
 
 
 def to16(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint16]:

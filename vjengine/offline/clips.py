@@ -154,7 +154,8 @@ def add_chapters(
     info = clip_info(film)
     with _Opened(av, film) as source:
         packets = sum(1 for packet in source.demux() if packet.size)
-    with _Target(av, target, packets=packets, chapters=len(chapters)) as out, _Opened(av, film) as source:
+        rate = int(source.streams.audio[0].rate) if source.streams.audio else 0
+    with _Target(av, target, packets=packets, chapters=len(chapters), rate=rate) as out, _Opened(av, film) as source:
         out.tag(chapters, metadata or {}, info.duration)
         out.copy_all(source)
 
@@ -217,7 +218,9 @@ class _Target:
         starts = [Fraction(chapter.start).limit_denominator(1_000_000) for chapter in chapters]
         ends = [*starts[1:], duration]
         if starts[0] < 0 or any(start >= end for start, end in zip(starts, ends, strict=True)):
-            raise RecordError(f"chapters of {self._path} must follow one another inside the film's {duration:.3f} s")
+            raise RecordError(
+                f"chapters of {self._path} must follow one another inside the film's {float(duration):.3f} s"
+            )
         self._file.set_chapters(
             [
                 {
@@ -232,7 +235,8 @@ class _Target:
         )
 
     def add_pictures(self, stream: Any, fps: Fraction) -> None:
-        self._pictures = self._file.add_stream_from_template(stream)
+        # Copied as it is: what reads AV1 here is not what writes it.
+        self._pictures = self._file.add_stream_from_template(stream, opaque=True)
         self._slot = 1 / fps
         self._pictures.time_base = self._slot
         self._extra, self._kind = _shape(stream)
@@ -334,7 +338,7 @@ class _Target:
 
     def copy_all(self, source: Any) -> None:
         streams = [s for s in source.streams if s.type in ("video", "audio")]
-        tracks = {stream.index: self._file.add_stream_from_template(stream) for stream in streams}
+        tracks = {stream.index: self._file.add_stream_from_template(stream, opaque=True) for stream in streams}
         for stream in streams:
             tracks[stream.index].time_base = stream.time_base
         for packet in source.demux(*streams):
