@@ -1,0 +1,150 @@
+"""Pictures between two others, along the motion from one to the next.
+
+Dense inverse search (T. Kroeger et al., ECCV 2016) finds the motion both ways at about half the size. Both fields are
+carried to the moment that is wanted, each vector weighted by how well there and back and the pictures agree (after
+S. Niklaus and F. Liu, "Softmax splatting for video frame interpolation", CVPR 2020); where nothing lands, the
+neighbourhood fills in. Both pictures are then fetched along that one field and blended by nearness in time. A pixel
+that is known to belong somewhere else, as what a passing thing is about to cover does, counts little, so edges do not
+ghost. Between two shots nothing moves: the first is held.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels8 = npt.NDArray[np.uint8]
+Field = npt.NDArray[np.float32]
+
+_AREA = 640 * 360  # px at which motion is looked for
+_LEAST = 32  # px: shortest side there
+_STEP = 2  # px there between vectors: what dense inverse search finds at its finest scale of 1
+_GREY = 24.0  # steps of 255 by which a place and the one it moved to may differ
+_STRAY = 2.25  # px² by which there and back may miss the start, and more for long ways
+_FLOOR = 1e-3  # weight of vectors that nothing confirms
+_FAR = 0.01  # weight of the wider neighbourhood, which fills holes
+_FAINT = 0.02  # weight left to a pixel that belongs somewhere else
+
+CUT_AGREED = 0.14
+"""Share of the picture that must be found again in the next one; below it, and if colours moved, this is a cut."""
+
+CUT_CHANGED = 0.06
+"""Mean difference (0-1) of two small, blurred copies from which two pictures can be two shots."""
+
+
+class Between:
+    """Makes pictures between two; not for several threads at once. The same pictures give the same bytes.
+
+    Args:
+        size: (width, height) of the pictures, px.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        width, height = size
+        shrink = max(1, round(math.sqrt(width * height / _AREA)))
+        work = (max(_LEAST, width // shrink), max(_LEAST, height // shrink))
+        self._size, self._work = size, work
+        self._scale = np.array([width / work[0], height / work[1]], np.float32)
+        self._grid = np.ascontiguousarray(_places(work)[::_STEP, ::_STEP])
+        self._full = _places(size)
+        library: Any = cv2  # its stubs do not know this part
+        self._search = library.DISOpticalFlow_create(library.DISOPTICAL_FLOW_PRESET_FAST)
+        self._search.setFinestScale(1)
+        self._search.setVariationalRefinementIterations(0)
+        self._first = self._second = np.zeros((0, 0, 3), np.uint8)
+        self._forth = self._back = np.zeros((0, 0, 2), np.float32)
+        self._sure_forth = self._sure_back = np.zeros((0, 0), np.float32)
+        self.agreed = 0.0
+        self.changed = 0.0
+
+    def look(self, first: Pixels8, second: Pixels8) -> bool:
+        """Find the motion from ``first`` to ``second``, each ``(H, W, 3)`` uint8.
+
+        Returns:
+            False if this is a cut, or if nothing changes at all: then there is nothing in between.
+        """
+        self._first, self._second = first, second
+        before, after = self._small(first), self._small(second)
+        self.changed = _unlike(first, second)
+        if self.changed == 0.0 and np.array_equal(first, second):
+            self.agreed = 1.0
+            return False
+        forth = np.asarray(self._search.calc(before, after, None), np.float32)
+        back = np.asarray(self._search.calc(after, before, None), np.float32)
+        self._forth, self._back = forth, back
+        self._sure_forth = self._sure(before, after, forth, back)
+        self._sure_back = self._sure(after, before, back, forth)
+        self.agreed = 0.5 * float(self._sure_forth.mean() + self._sure_back.mean())
+        return not (self.agreed < CUT_AGREED and self.changed > CUT_CHANGED)
+
+    def at(self, share: float) -> Pixels8:
+        """Return the picture ``share`` (0-1) of the way from the first to the second."""
+        field = self._field(share)
+        vectors = cv2.resize(field, self._size, interpolation=cv2.INTER_LINEAR) * self._scale
+        one = _fetch(self._first, cv2.scaleAdd(vectors, -share, self._full))
+        two = _fetch(self._second, cv2.scaleAdd(vectors, 1.0 - share, self._full))
+        left = (1.0 - share) * self._fits(self._forth, self._sure_forth, self._grid - share * field, field)
+        right = share * self._fits(self._back, self._sure_back, self._grid + (1.0 - share) * field, -field)
+        weights = [cv2.resize(part, self._size, interpolation=cv2.INTER_LINEAR) for part in (left, right)]
+        return np.asarray(cv2.blendLinear(one, two, weights[0], weights[1]), np.uint8)
+
+    def _small(self, pixels: Pixels8) -> Pixels8:
+        grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        if self._work == self._size:
+            return np.asarray(grey, np.uint8)
+        return np.asarray(cv2.resize(grey, self._work, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _sure(self, start: Pixels8, end: Pixels8, way: Field, other: Field) -> Field:
+        """Return 0-1 for each vector: how alike both its ends are, and how near the way back ends."""
+        coarse = way[::_STEP, ::_STEP]
+        there = self._grid + coarse
+        unlike = cv2.absdiff(_fetch(end, there), np.ascontiguousarray(start[::_STEP, ::_STEP])) * np.float32(1 / _GREY)
+        missed = _square(coarse + _fetch(other, there)) / (_STRAY + 0.05 * _square(coarse))
+        return np.asarray(np.exp(-unlike - missed), np.float32) + np.float32(_FLOOR)
+
+    def _field(self, share: float) -> Field:
+        """Return where what is seen at ``share`` comes from and goes to: the whole way, in px of the work size."""
+        rows, columns = self._grid.shape[:2]
+        sums = np.zeros((3, rows * columns))
+        parts = ((self._forth, self._sure_forth, share, 1.0), (self._back, self._sure_back, 1.0 - share, -1.0))
+        for way, sure, passed, sign in parts:
+            coarse = way[::_STEP, ::_STEP]
+            x, y = np.moveaxis(np.floor((self._grid + passed * coarse) * (1 / _STEP) + 0.5).astype(np.int32), -1, 0)
+            inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+            cell = (y * columns + x)[inside]
+            weight = (sure * np.float32(1.0 - passed))[inside]
+            vectors = coarse[inside] * (np.float32(sign) * weight)[:, None]
+            for total, values in zip(sums, (vectors[:, 0], vectors[:, 1], weight), strict=True):
+                total += np.bincount(cell, values, rows * columns)
+        gathered = np.ascontiguousarray(sums.reshape(3, rows, columns).transpose(1, 2, 0).astype(np.float32))
+        near = cv2.GaussianBlur(gathered, (5, 5), 1.0, borderType=cv2.BORDER_REPLICATE)
+        near += np.float32(_FAR) * cv2.blur(gathered, (31, 31), borderType=cv2.BORDER_REPLICATE)
+        return np.ascontiguousarray(near[..., :2] / np.maximum(near[..., 2:], 1e-6))
+
+    def _fits(self, way: Field, sure: Field, place: Field, field: Field) -> Field:
+        """Return how well what lies at ``place`` fits ``field``: little, if it surely goes another way."""
+        strays = _square(_fetch(way, place) - field) / (_STRAY + 0.05 * _square(field))
+        known = _fetch(sure, place * np.float32(1 / _STEP))
+        return np.asarray(np.exp(-strays * known * known), np.float32) + np.float32(_FAINT)
+
+
+def _places(size: tuple[int, int]) -> Field:
+    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
+    return np.ascontiguousarray(np.stack([x, y], axis=-1))
+
+
+def _fetch(picture: Any, place: Field) -> Any:
+    return cv2.remap(picture, place, None, interpolation=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _square(vectors: Field) -> Field:
+    return np.asarray(vectors[..., 0] * vectors[..., 0] + vectors[..., 1] * vectors[..., 1], np.float32)
+
+
+def _unlike(first: Pixels8, second: Pixels8) -> float:
+    small = [cv2.resize(p, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32) for p in (first, second)]
+    return float(np.abs(small[0] - small[1]).mean() / 255.0)
