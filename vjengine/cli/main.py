@@ -17,6 +17,7 @@ COMMANDS = (
     "demo",
     "live",
     "render",
+    "album",
     "analyze",
     "stability",
     "macro",
