@@ -201,6 +201,10 @@ class Interrupt:
         self._timer.start()
 
     def _insist(self) -> None:
-        if self._before:
-            self._late = True
+        if not self._before:
+            return
+        self._late = True
+        if hasattr(signal, "pthread_kill"):  # wakes the main thread also out of a wait
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
             signal.raise_signal(signal.SIGINT)
