@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vjengine.audio.features import Analyser, AnalysisSettings
-from vjengine.audio.files import blocks, probe
+from vjengine.audio.files import blocks, probe, samples_of
 from vjengine.compose.context import offscreen_context
 from vjengine.compose.readback import Readback
 from vjengine.core.clock import FrameClock, LiveClock
@@ -147,6 +147,35 @@ class RenderHost:
             log.warning("%s: %s", component, message)
 
 
+def track_duration(path: Path) -> float:
+    """Return the length of a track in s: as its header says or, where that says nothing, counted.
+
+    Raises:
+        UnreadableAudio: if it cannot be read, or holds no sound.
+    """
+    duration = probe(path).duration
+    if duration > 0.0:
+        return duration
+    rate = 48_000
+    return sum(len(piece) for piece in samples_of(path, rate)) / rate
+
+
+def frames_to_render(options: RenderOptions) -> int:
+    """Return how many frames the film will have.
+
+    Raises:
+        UsageError: if it begins past the track's end.
+        UnreadableAudio: if the track cannot be read.
+    """
+    duration = track_duration(options.track)
+    seconds = duration - options.start
+    if options.duration is not None:
+        seconds = min(seconds, options.duration)
+    if seconds <= 0.0:
+        raise UsageError(f"{options.track} lasts {duration:.1f} s: --start {options.start:g} is past its end")
+    return options.frames or max(1, int(seconds * Fraction(options.picture.fps).limit_denominator(1001)))
+
+
 class OfflineEngine:
     """Renders a track to a film. :meth:`run` may be interrupted: what is done is finalised and playable.
 
@@ -177,14 +206,8 @@ class OfflineEngine:
             VJError: if the track, a look or the output is unusable.
         """
         options, picture = self.options, self.options.picture
-        track = probe(options.track)
-        seconds = track.duration - options.start
-        if options.duration is not None:
-            seconds = min(seconds, options.duration)
-        if seconds <= 0.0:
-            raise UsageError(f"{options.track} lasts {track.duration:.1f} s: --start {options.start:g} is past its end")
         fps = Fraction(picture.fps).limit_denominator(1001)
-        total = options.frames or max(1, int(seconds * fps))
+        total = frames_to_render(options)
         settings = AnalysisSettings(hop=SHOW_HOP)
         with contextlib.ExitStack() as stack:
             ctx = offscreen_context()

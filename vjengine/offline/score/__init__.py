@@ -1,0 +1,1 @@
+"""Scores: what happens in a film, and when, written down before it is rendered."""
