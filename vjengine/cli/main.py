@@ -17,6 +17,7 @@ COMMANDS = (
     "demo",
     "live",
     "render",
+    "longcat",
     "album",
     "analyze",
     "stability",

@@ -102,6 +102,8 @@ class Film:
         opening: what it begins with.
         keeper: asked often whether to go on.
         music: what it moves by; None for none.
+        chunk: pictures at a time that fit into memory, if those are fewer than the continuation likes; 0 for as many
+            as it likes. A film that goes on keeps to what it began with.
         say: told of what is worth knowing, in one line.
         tell: told the pictures done, and what was reused of them.
     """
@@ -115,6 +117,7 @@ class Film:
         keeper: Interrupt,
         *,
         music: Music | None = None,
+        chunk: int = 0,
         say: Callable[[str], None] = lambda words: None,
         tell: Callable[[int, int], None] = lambda done, reused: None,
     ) -> None:
@@ -125,6 +128,7 @@ class Film:
         self._opening = opening
         self._keeper = keeper
         self._music = music
+        self._chunk = settings.chunk or chunk
         self._say = say
         self._tell = tell
         self._store = run.pieces("chunks")
@@ -167,7 +171,7 @@ class Film:
         opening = replace(self._opening, prompt=wish.prompt, negative=wish.negative)
         carried = self._continuation.open(opening, settings.size, self._keeper)
         frames = self._checked(carried.frames)[: settings.frames]
-        standing = Standing(len(frames), settings.chunk, number, 0, Scene(0, wish.prompt, carried.anchor))
+        standing = Standing(len(frames), self._chunk, number, 0, Scene(0, wish.prompt, carried.anchor))
         shown, rows = self._held(frames, standing, 0, settled=True)
         standing.held = self._holder.save()
         carried = replace(carried, frames=shown)
