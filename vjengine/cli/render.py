@@ -169,11 +169,12 @@ def _score(path: Path | None) -> Score | None:
 
 
 def _listen(options: RenderOptions, bar: Any, task: Any) -> TrackAnalysis:
-    from vjengine.offline.score.staging import listen
+    from vjengine.offline.score.staging import kept_folder, listen
 
-    analysis = listen(
-        options.track, lambda share: bar.update(task, description="listening", total=100, completed=round(100 * share))
-    )
+    def show(share: float) -> None:
+        bar.update(task, description="listening", total=100, completed=round(100 * share))
+
+    analysis = listen(options.track, show, cache=kept_folder())
     bar.reset(task, total=None, description="getting ready")
     return analysis
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vjengine.audio.track import TrackAnalysis
+from vjengine.audio.track import CURVE_RATE, TrackAnalysis
 from vjengine.offline.preview.drawing import (
     FAINT,
     GROUND,
@@ -137,9 +137,12 @@ class _Drawing:
     def _wave(self, y: int) -> int:
         self._name(y + _WAVE_HIGH / 2, "wave")
         self._draw.rectangle((_LEFT, y, self._width - _RIGHT, y + _WAVE_HIGH - 1), fill=PANEL)
-        envelope, loudness = self._analysis.envelope, self._analysis.loudness
+        envelope = self._analysis.envelope
         if not envelope.size:
             return y + _WAVE_HIGH + _GAP
+        # Over two seconds: a line that follows every kick says nothing about the track.
+        window = min(2 * round(CURVE_RATE), len(self._analysis.loudness))
+        loudness = np.convolve(self._analysis.loudness, np.full(window, 1.0 / window), mode="same")
         inner = self._width - _LEFT - _RIGHT
         middle, half = y + _WAVE_HIGH / 2, _WAVE_HIGH / 2 - 4
         top = max(float(np.abs(envelope).max()), 1e-3)
@@ -151,7 +154,7 @@ class _Drawing:
             x = _LEFT + i
             self._draw.line((x, middle - high * half, x, middle - low * half), fill=WAVE)
             line.append((x, y + _WAVE_HIGH - 4 - float(loudness[part].mean()) * 2 * half))
-        self._draw.line(line, fill=LOUD)
+        self._draw.line(line, fill=LOUD, width=2)
         return y + _WAVE_HIGH + _GAP
 
     def _marks(self, wave: int, y: int, marks: Sequence[Mark]) -> None:

@@ -119,3 +119,11 @@ def typed(pieces: Pieces) -> str:
     if len(pieces) == 1:
         return pieces[0][0]
     return " | ".join(f"{text}::{weight:.4f}" for text, weight in pieces[:MAX_PIECES] if weight >= 5e-5)
+
+
+def told(pieces: Pieces) -> str:
+    """Return a prompt as the plan shows it: ``"liquid silk 67% + storm clouds 33%"``."""
+    if len(pieces) == 1:
+        return pieces[0][0]
+    whole = sum(weight for _, weight in pieces)
+    return " + ".join(f"{text} {weight / whole:.0%}" for text, weight in pieces)

@@ -14,7 +14,7 @@ from vjengine.offline import disk
 from vjengine.offline.memory import Peak, host_available
 from vjengine.offline.preview.drawing import clock
 from vjengine.offline.progress import span
-from vjengine.offline.score.curves import Curve, typed
+from vjengine.offline.score.curves import Curve, told
 from vjengine.offline.score.expressions import Expression
 from vjengine.offline.score.staging import Staged
 from vjengine.offline.score.timeline import Timeline
@@ -136,12 +136,12 @@ def _score_lines(line: Timeline, start: float) -> Iterator[str]:
         yield f"scene    {when(start)}  {line.look}"
     for scene in line.scenes:
         transition = f"{scene.transition} {scene.fade:.2f} s" if scene.transition != "cut" else "cut"
-        prompt = f": {typed(scene.prompt)}" if scene.prompt else ""
+        prompt = f": {told(scene.prompt)}" if scene.prompt else ""
         yield f"scene    {when(scene.start)}  {scene.name} ({scene.look}, {transition}){prompt}"
         yield from _curve_lines(scene.curves, when)
-    for i, prompt in enumerate(line.prompts[:_LIST], 1):
-        way = "" if i == len(line.prompts) else f" (then {prompt.way})"
-        yield f"prompt   {when(prompt.time)}  {typed(prompt.pieces)}{way}"
+    for i, words in enumerate(line.prompts[:_LIST], 1):
+        way = "" if i == len(line.prompts) else f" (then {words.way})"
+        yield f"prompt   {when(words.time)}  {told(words.pieces)}{way}"
     yield from _curve_lines(line.curves or {}, when)
     for cue in line.cues[:_LIST]:
         yield f"cue      {when(cue.time)}  {cue.words}"

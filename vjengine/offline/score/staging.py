@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from vjengine.core.looks import Look
 from vjengine.engine.offline import OfflineEngine, Progress, track_duration
 from vjengine.engine.options import RenderOptions
 from vjengine.engine.setup import load_show
+from vjengine.offline import disk
+from vjengine.offline.album.hearing import LONGEST, hear
 from vjengine.offline.preview.waveform import Mark, Span
-from vjengine.offline.score.curves import typed
+from vjengine.offline.score.curves import told
 from vjengine.offline.score.model import Score
 from vjengine.offline.score.music import BeatGrid, Music
 from vjengine.offline.score.player import ScorePlayer
@@ -85,14 +88,28 @@ def music_of(track: Path, score: Score, analysis: TrackAnalysis | None) -> Music
     return music
 
 
-def listen(track: Path, progress: Callable[[float], None] | None = None) -> TrackAnalysis:
+def kept_folder() -> Path:
+    """Return where what was heard is kept: ``$VJENGINE_HEARD``, else in the user's cache."""
+    import platformdirs
+
+    given = os.environ.get("VJENGINE_HEARD")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("vjengine", appauthor=False)) / "heard"
+
+
+def listen(track: Path, progress: Callable[[float], None] | None = None, *, cache: Path | None = None) -> TrackAnalysis:
     """Listen to the whole of ``track``, piece by piece; ``progress`` is told the share done, 0-1.
+
+    ``cache`` is a folder to look in first; only tracks of up to an hour are kept there.
 
     Raises:
         UnreadableAudio: if it cannot be read.
     """
     settings = AnalysisSettings()
     duration = probe(track).duration
+    if cache is not None and 0.0 < duration <= LONGEST:
+        heard = hear(track, disk.file_hash(track), settings=settings, cache=cache, progress=progress)
+        if heard.analysis is not None:
+            return heard.analysis
     return analyse_pieces(samples_of(track, settings.sample_rate), duration, settings, progress)
 
 
@@ -104,5 +121,5 @@ def lanes_and_marks(timeline: Timeline) -> tuple[dict[str, list[Span]], list[Mar
         lanes["scenes"] = [Span(s.start, s.end, f"{s.name} ({s.look})") for s in timeline.scenes]
     if timeline.prompts:
         ends = [*(key.time for key in timeline.prompts[1:]), end]
-        lanes["prompts"] = [Span(k.time, z, typed(k.pieces)) for k, z in zip(timeline.prompts, ends, strict=True)]
+        lanes["prompts"] = [Span(k.time, z, told(k.pieces)) for k, z in zip(timeline.prompts, ends, strict=True)]
     return lanes, [Mark(cue.time, cue.words) for cue in timeline.cues[:MOST_CUES_DRAWN]]
