@@ -51,6 +51,7 @@ class CatalogueRow:
         tiny_vae: name of the row with its TAESD.
         full_vae: name of the row with its full autoencoder, where the pipeline's own cannot run in half precision.
         lora: name of the row with a LoRA that is always part of it.
+        film: True for a video model: films are made with it, offline.
     """
 
     name: str
@@ -65,6 +66,7 @@ class CatalogueRow:
     tiny_vae: str = ""
     full_vae: str = ""
     lora: str = ""
+    film: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -73,6 +75,11 @@ class CatalogueRow:
 
 
 _STABILITY = "Stability AI community licence: free below its revenue limit; read it before a paid show"
+_VIDEO = (
+    "model_index.json", "feature_extractor/preprocessor_config.json", "image_encoder/config.json",
+    "image_encoder/model.fp16.safetensors", "scheduler/scheduler_config.json", "unet/config.json",
+    "unet/diffusion_pytorch_model.fp16.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.fp16.safetensors",
+)  # fmt: skip
 _ONE_MODEL = ("config.json", "diffusion_pytorch_model.safetensors")
 _TAESD_SIZE = 9_800_000
 
@@ -92,6 +99,18 @@ _ROWS = (
         "CreativeML OpenRAIL-M: commercial use allowed, with use restrictions", 2_280_000_000,
         Repo("stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"),
         kind="sd", sampling="lcm", wants_guidance=True, tiny_vae="taesd", lora="lcm-lora-sd15",
+    ),
+    CatalogueRow(
+        "svd", "Stable Video Diffusion: films of 14 pictures at a time, for vjengine longcat", _STABILITY,
+        4_510_000_000,
+        Repo("stabilityai/stable-video-diffusion-img2vid", "9cf024d5bfa8f56622af86c884f26a52f6676f2e", _VIDEO),
+        film=True,
+    ),
+    CatalogueRow(
+        "svd-xt", "Stable Video Diffusion XT: films of 25 pictures at a time, for vjengine longcat", _STABILITY,
+        4_510_000_000,
+        Repo("stabilityai/stable-video-diffusion-img2vid-xt", "9e43909513c6714f1bc78bcb44d96e733cd242aa", _VIDEO),
+        film=True,
     ),
     CatalogueRow(
         "taesd", "the small autoencoder of SD 1.5, 2.1 and Turbo", "MIT", _TAESD_SIZE,

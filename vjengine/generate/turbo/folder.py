@@ -174,6 +174,12 @@ def _class(kind: str) -> Any:
         from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny as Class
     elif kind == "AutoencoderKL":
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL as Class
+    elif kind == "UNetSpatioTemporalConditionModel":
+        from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemporalConditionModel as Class
+    elif kind == "AutoencoderKLTemporalDecoder":
+        from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder as Class
+    elif kind == "CLIPVisionModelWithProjection":
+        from transformers import CLIPVisionModelWithProjection as Class
     elif kind == "CLIPTextModel":
         from transformers import CLIPTextModel as Class
     else:

@@ -25,6 +25,8 @@ PART = ".part"
 """Ending of a file that is still on its way."""
 
 _COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
+_FILM_COMPONENTS = ("unet", "vae", "image_encoder", "feature_extractor", "scheduler")
+"""Of a video model, which is told by pictures and reads no text."""
 _STEMS = ("diffusion_pytorch_model", "model")
 
 
@@ -198,7 +200,8 @@ def choose_files(repo: str, names: Collection[str], skip: Collection[str] = ()) 
     if "model_index.json" not in safe:
         return _lone_file(repo, names, safe)
     chosen = ["model_index.json"]
-    for component in _COMPONENTS:
+    film = "image_encoder/config.json" in safe and not any(name.startswith("text_encoder/") for name in safe)
+    for component in _FILM_COMPONENTS if film else _COMPONENTS:
         inside = [name for name in safe if PurePosixPath(name).parent.as_posix() == component]
         if component in skip:
             continue

@@ -109,6 +109,8 @@ def _loaded(
     source: Source, place: Path, device: str, dtype: torch.dtype, full_vae: bool, store: Store, alive: Alive
 ) -> TurboParts:
     row = source.row
+    if row is not None and row.film:
+        raise UsageError(f"{source.name} makes films, offline; make one with vjengine longcat --model {source.name}")
     if row is not None and row.kind is None:
         raise UsageError(f"{source.name} is a part of models, not one; `vjengine models list` shows which are")
     if place.is_dir():

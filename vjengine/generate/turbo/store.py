@@ -323,7 +323,7 @@ class Store:
     def _stored(self, name: str) -> Stored:
         row, lock = CATALOGUE.get(name), self.locks.read(name)
         doc, licence = (row.doc, row.licence) if row else ("from the hub", "see its page on the hub")
-        part = row is not None and row.kind is None
+        part = row is not None and row.kind is None and not row.film
         if lock is None:
             return Stored(name, "missing", row.size if row else 0, 0, "", doc, licence, part)
         whole = lock.complete and all(self.locks.whole(lock, file) for file in lock.files)
