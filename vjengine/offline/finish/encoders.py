@@ -54,8 +54,8 @@ class Encoder:
                 return {"rc": "vbr", "cq": str(crf), "b": "0", "preset": "p5", "forced-idr": "1"}
             case "libsvtav1":
                 return {"crf": str(crf), "preset": "8", "svtav1-params": f"lp={THREADS}:pred-struct=1:scd=0"}
-            case "prores_ks":
-                return {"profile": "hq", "vendor": "apl0"}
+            case "prores":
+                return {"profile": "3", "vendor": "apl0"}  # HQ; the other encoder of it is six times as slow
         return {}
 
 
@@ -64,7 +64,7 @@ ENCODERS = {
     for encoder in (
         Encoder("x264", "libx264", "yuv420p", (".mp4", ".mov", ".mkv"), 16, "aac"),
         Encoder("nvenc", "h264_nvenc", "yuv420p", (".mp4", ".mov", ".mkv"), 18, "aac", repeats=False),
-        Encoder("prores", "prores_ks", "yuv422p10le", (".mov", ".mkv"), None, "pcm"),
+        Encoder("prores", "prores", "yuv422p10le", (".mov", ".mkv"), None, "pcm"),
         Encoder("av1", "libsvtav1", "yuv420p10le", (".mp4", ".mkv"), 26, "aac"),
         Encoder("av1-nvenc", "av1_nvenc", "yuv420p", (".mp4", ".mkv"), 28, "aac", repeats=False),
     )
@@ -120,7 +120,7 @@ def _configure(av: Any, context: Any, encoder: Encoder, size: tuple[int, int], f
     context.options = encoder.options(crf)
     context.flags |= av.codec.context.Flags.bitexact | av.codec.context.Flags.closed_gop
     context.thread_count = THREADS
-    if encoder.codec == "prores_ks":
+    if encoder.codec == "prores":
         context.gop_size = 1
 
 
