@@ -54,7 +54,8 @@ def _picture(piece: Piece, first: bool) -> Pixels16:
     with contextlib.suppress(VJError, OSError):
         if (piece.folder / CARRIED).is_file():
             frames = load_carried(piece.folder).frames
-            return frames[:1][0] if first else frames[-1:][0]
+            picture: Pixels16 = frames[0] if first else frames[-1]
+            return picture
     last = clip_info(piece.clip).frames - 1
     for picture in read_clip16(piece.clip, 0 if first else last):
         return picture
