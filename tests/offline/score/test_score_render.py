@@ -123,12 +123,16 @@ def test_a_track_that_is_none_is_refused(
 
 
 def test_a_track_whose_header_tells_no_length_is_measured(kicks: Path, tmp_path: Path) -> None:
-    track = tmp_path / "stream.mka"
-    with av.open(str(kicks)) as source, av.open(str(track), "w", format="matroska", options={"live": "1"}) as target:
-        stream = target.add_stream("pcm_s16le", rate=8000, layout="mono")
+    track = tmp_path / "stream.flac"
+    with av.open(str(kicks)) as source, av.open(str(track), "w") as target:
+        stream = target.add_stream("flac", rate=8000, layout="mono")
         for frame in source.decode(audio=0):
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
+    whole = bytearray(track.read_bytes())
+    whole[21] &= 0xF0  # STREAMINFO's number of samples, as an encoder that writes to a pipe leaves it
+    whole[22:26] = bytes(4)
+    track.write_bytes(whole)
     assert probe(track).duration == 0.0
     assert track_duration(track) == pytest.approx(4.0, abs=0.01)
 
