@@ -29,7 +29,7 @@ EPILOG = """\
 a setlist:
   title: Doors at Ten
   artist: Somebody
-  defaults: {size: 1920x1080, fps: 60, look: default, seed: 7, crossfade: 2}
+  defaults: {size: 1920x1080, fps: 60, look: default, seed: 7, crossfade: 2}   # s, 1 if not given
   tracks:
     - 01 arrival.flac
     - {file: 02 undertow.flac, look: deepsea, gap: 1.5}
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     setlist = with_tags(_with_arguments(read_setlist(args.setlist), args))
     console = Console(stderr=True)
     for warning in setlist.warnings:
-        console.print(f"vjengine: {warning}", markup=False, highlight=False)
+        console.print(f"vjengine: {warning}", markup=False, highlight=False, soft_wrap=True)
     if args.ray is not None:
         from vjengine.offline.album.ray_pool import load_ray
 
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         return LocalPool(min(jobs, workers or 1), threads)
 
     def say(line: str) -> None:
-        console.print(f"vjengine: {line}", markup=False, highlight=False)
+        console.print(f"vjengine: {line}", markup=False, highlight=False, soft_wrap=True)
 
     go_on = shlex.join(["vjengine", *[a for a in sys.argv[1:] if a != "--fresh"]])
     with _Show(console, setlist) as show, Interrupt(go_on, say) as interrupt:
@@ -167,7 +167,8 @@ def _plan(setlist: Setlist, folder: Path) -> int:
         count = round((length + entry.gap) * setlist.fps)
         table.add_row(
             str(job.index + 1), clock(at), job.title, clock(length), str(count), entry.look,
-            str(job.options.picture.seed), f"{entry.gap:g} s", f"{entry.crossfade:g} s", "is there" if there else "",
+            str(job.options.picture.seed), f"{entry.gap:g} s", f"{entry.crossfade or 0:g} s",
+            "is there" if there else "",
         )  # fmt: skip
         at += length + entry.gap
         frames += count
@@ -186,7 +187,7 @@ class _Show:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console)
+        self._bar = Progress(*columns, console=console, transient=True)
         self._console = console
         self._setlist = setlist
         self._whole = self._bar.add_task("getting ready", total=None)
@@ -249,4 +250,4 @@ class _Show:
         self._bar.update(self._whole, total=sum(self._totals.values()), completed=sum(self._done.values()))
 
     def _say(self, line: str) -> None:
-        self._console.print(f"vjengine: {line}", markup=False, highlight=False)
+        self._console.print(f"vjengine: {line}", markup=False, highlight=False, soft_wrap=True)

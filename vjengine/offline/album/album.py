@@ -12,9 +12,8 @@ from vjengine.errors import VJError
 from vjengine.offline import disk
 from vjengine.offline.album import assemble
 from vjengine.offline.album.assemble import Part
-from vjengine.offline.album.film import BODY
 from vjengine.offline.album.job import Job, TrackFilm, plan_jobs
-from vjengine.offline.album.report import describe, write_report
+from vjengine.offline.album.report import describe, draw_pictures, write_report
 from vjengine.offline.album.setlist import Setlist
 from vjengine.offline.album.timeline import Slot
 from vjengine.offline.album.work import Failure, News, Pool, run_jobs
@@ -224,7 +223,8 @@ def _finish(
     teller.doing("writing the report", -1.0)
     facts = {"frames": frames, "samples": samples, "seconds": samples / parts[0].job.rate, "sha256": film["sha256"]}
     report = describe(setlist, parts, slots, reused, facts)
-    data, page = write_report(report, ask.output.with_name(f"{ask.output.stem}.report"), {})
+    stem = ask.output.with_name(f"{ask.output.stem}.report")
+    data, page = write_report(report, stem, draw_pictures(parts, stem, lambda words: teller.doing(words, -1.0)))
     return Album(ask.output, page, data, frames, samples, made, len(parts) - sum(not old for old in reused), unused)
 
 
@@ -263,8 +263,3 @@ def _write_film(
     finally:
         pictures.unlink(missing_ok=True)
         sound.unlink(missing_ok=True)
-
-
-def sheet_source(part: Part) -> Path:
-    """Return the clip that shows what a track looks like."""
-    return part.piece.folder / BODY

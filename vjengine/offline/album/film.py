@@ -6,6 +6,7 @@
     body.mkv   the track, ready to be copied into the film
     last.mkv   its last picture, apart: whether the film has room for it depends on where the track comes to lie
     tail.mkv   lossless: from that picture on past the end, faded out of by the track after
+    heard.npz  what was heard, for the report
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vjengine.engine.offline import Conductor, OfflineEngine, Progress
+from vjengine.engine.offline import OfflineEngine, Progress
 from vjengine.errors import UsageError
-from vjengine.offline.album.hearing import Heard, hear
+from vjengine.offline import disk
+from vjengine.offline.album.hearing import Heard, hear, save_heard
 from vjengine.offline.album.job import Job, TrackFilm
 from vjengine.offline.album.timeline import frames_for
 from vjengine.offline.clips import ClipWriter
+from vjengine.offline.score.reader import load_score
+from vjengine.offline.score.staging import Staged, stage
 from vjengine.outputs.record import RecordReport
 
 HEAD, BODY, LAST, TAIL = "head.mkv", "body.mkv", "last.mkv", "tail.mkv"
+HEARD = "heard.npz"
 
 Tell = Callable[[str, int, int], None]
 """Told what is done, how many pictures are made, and of how many (0: not known yet)."""
@@ -98,16 +103,7 @@ def render_track(job: Job, folder: Path, tell: Tell) -> TrackFilm:
     """
     started = time.perf_counter()
     options = job.options
-    tell("listening", 0, 0)
-    heard = hear(
-        options.track,
-        job.inputs[0].sha256,
-        start=options.start,
-        duration=options.duration,
-        rate=job.rate,
-        cache=job.cache,
-        progress=lambda share: tell("listening", 0, 0),
-    )
+    heard = _hear(job, options.start, options.duration, tell)
     samples = heard.samples + job.gap
     frames = frames_for(samples, job.rate, job.fps)
     if frames < job.head + 2:
@@ -121,22 +117,40 @@ def render_track(job: Job, folder: Path, tell: Tell) -> TrackFilm:
     def progress(done: Progress) -> None:
         tell("rendering", done.done, total)
 
+    staged = _staged(job, tell)
     engine = OfflineEngine(
         # The picture goes on through gap and fade: the engine hears silence there, or what follows an excerpt.
-        replace(options, duration=None, frames=total),
+        replace(staged.options, duration=None, frames=total),
         progress=progress,
         say=lambda words: tell(words, 0, total),
         sink=sink,
-        conductor=_conductor(job, heard),
+        conductor=staged.player(),
     )
     try:
         engine.run()
+        save_heard(folder / HEARD, heard)
+    except OSError as error:
+        raise disk.failure(folder, error) from error
     finally:
         sink.abandon()
     return TrackFilm(samples, frames, time.perf_counter() - started, heard.summary(job.rate))
 
 
-def _conductor(job: Job, heard: Heard) -> Conductor | None:
-    if job.score is None:
-        return None
-    raise UsageError(f"{job.score}: scores are not played in albums yet")
+def _hear(job: Job, start: float, duration: float | None, tell: Tell) -> Heard:
+    tell("listening", 0, 0)
+    return hear(
+        job.options.track,
+        job.inputs[0].sha256,
+        start=start,
+        duration=duration,
+        rate=job.rate,
+        cache=job.cache,
+        progress=lambda share: tell("listening", 0, 0),
+    )
+
+
+def _staged(job: Job, tell: Tell) -> Staged:
+    """Lay the job's score on its track, whose beats and sections count from its own start, not the excerpt's."""
+    score = load_score(job.score) if job.score is not None else None
+    listens = score is not None and score.listens
+    return stage(job.options, score, _hear(job, 0.0, None, tell).analysis if listens else None)

@@ -20,18 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vjengine.audio.cache import VERSION
 from vjengine.audio.features import AnalysisSettings
-from vjengine.audio.files import samples_of
+from vjengine.audio.files import probe, samples_of
 from vjengine.audio.sections import Section
-from vjengine.audio.track import BeatHeard, TrackAnalysis, analyse_track
+from vjengine.audio.track import BeatHeard, TrackAnalysis, TrackListener
 
 log = logging.getLogger(__name__)
-
-LONGEST = 3600.0
-"""s of a track that are analysed as a whole; a longer one is measured and shown, without sections."""
 
 _FORMAT = 1
 
@@ -42,25 +38,25 @@ class Heard:
 
     Attributes:
         samples: how many it has, counted.
-        analysis: of the whole track; None for one longer than :data:`LONGEST`.
+        analysis: of all of them.
     """
 
     samples: int
-    analysis: TrackAnalysis | None
+    analysis: TrackAnalysis
 
     def summary(self, rate: int) -> dict[str, Any]:
         """Return tempo (BPM, its median), number of beats and sections, for a report."""
-        found: dict[str, Any] = {"duration": round(self.samples / rate, 6)}
-        if self.analysis is not None:
-            tempos = [bpm for _, bpm in self.analysis.tempo if bpm]
-            found["tempo"] = round(float(np.median(tempos)), 2) if tempos else 0.0
-            found["beats"] = len(self.analysis.beats)
-            found["onsets"] = len(self.analysis.onsets)
-            found["sections"] = [
+        tempos = [bpm for _, bpm in self.analysis.tempo if bpm]
+        return {
+            "duration": round(self.samples / rate, 6),
+            "tempo": round(float(np.median(tempos)), 2) if tempos else 0.0,
+            "beats": len(self.analysis.beats),
+            "onsets": len(self.analysis.onsets),
+            "sections": [
                 {"start": round(s.start, 3), "end": round(s.end, 3), "energy": round(s.energy, 4), "label": s.label}
                 for s in self.analysis.sections
-            ]
-        return found
+            ],
+        }
 
 
 def hear(
@@ -91,54 +87,54 @@ def hear(
     settings = settings or AnalysisSettings(sample_rate=rate)
     path = None
     if cache is not None:
-        told = (_FORMAT, VERSION, sha256, start, duration, rate, LONGEST, dataclasses.astuple(settings))
+        told = (_FORMAT, VERSION, sha256, start, duration, rate, dataclasses.astuple(settings))
         path = cache / f"{hashlib.sha256(repr(told).encode()).hexdigest()[:40]}.npz"
-        kept = _load(path)
+        kept = load_heard(path)
         if kept is not None:
             return kept
-    samples, mono = _collect(track, start, duration, rate)
-    heard = Heard(samples, analyse_track(mono, settings, progress) if mono is not None else None)
+    heard = _listen(track, start, duration, settings, progress or (lambda share: None))
     if path is not None:
         try:
-            _save(path, heard)
+            save_heard(path, heard)
         except OSError as error:
             log.warning("what was heard in %s is not kept: %s", track.name, error)
     return heard
 
 
-def _collect(
-    track: Path, start: float, duration: float | None, rate: int
-) -> tuple[int, npt.NDArray[np.float32] | None]:
-    """Count the samples, and return them as mono unless there are too many to hold."""
-    wanted = None if duration is None else round(duration * rate)
+def _listen(
+    track: Path, start: float, duration: float | None, settings: AnalysisSettings, progress: Callable[[float], None]
+) -> Heard:
+    wanted = None if duration is None else round(duration * settings.sample_rate)
+    length = duration or probe(track).duration - start
+    listener = TrackListener(settings)
     count = 0
-    pieces: list[npt.NDArray[np.float32]] | None = []
-    for piece in samples_of(track, rate, start):
+    for piece in samples_of(track, settings.sample_rate, start):
         if wanted is not None:
             piece = piece[: wanted - count]
+        listener.hear(piece)
         count += len(piece)
-        if pieces is not None:
-            pieces.append(piece.mean(axis=1))
-            if count > LONGEST * rate:
-                pieces = None
+        progress(min(1.0, listener.heard / length) if length > 0 else 0.0)
         if count == wanted:
             break
-    return count, np.concatenate(pieces) if pieces is not None else None
+    return Heard(count, listener.finish())
 
 
-def _save(path: Path, heard: Heard) -> None:
+def save_heard(path: Path, heard: Heard) -> None:
+    """Write ``heard`` to ``path`` (.npz), which appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     known = heard.analysis
-    facts: dict[str, Any] = {"samples": heard.samples, "analysed": known is not None}
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    if known is not None:
-        facts |= {
-            "duration": known.duration,
-            "tempo": known.tempo,
-            "onsets": known.onsets,
-            "beats": [dataclasses.astuple(beat) for beat in known.beats],
-            "sections": [dataclasses.astuple(section) for section in known.sections],
-        }
-        arrays = {name: getattr(known, name) for name in _CURVES}
+    facts = {
+        "samples": heard.samples,
+        "duration": known.duration,
+        "tempo": known.tempo,
+        "onsets": known.onsets,
+        "beats": [dataclasses.astuple(beat) for beat in known.beats],
+        "sections": [dataclasses.astuple(section) for section in known.sections],
+    }
+    arrays = {name: getattr(known, name) for name in _CURVES}
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     try:
@@ -153,14 +149,13 @@ def _save(path: Path, heard: Heard) -> None:
 _CURVES = ("curve_times", "loudness", "bands", "envelope")
 
 
-def _load(path: Path) -> Heard | None:
+def load_heard(path: Path) -> Heard | None:
+    """Return what was kept in ``path``; None if there is nothing, or nothing that can be trusted."""
     if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as data:
             facts = json.loads(str(data["facts"]))
-            if not facts["analysed"]:
-                return Heard(int(facts["samples"]), None)
             analysis = TrackAnalysis(
                 duration=facts["duration"],
                 tempo=[(time, bpm) for time, bpm in facts["tempo"]],

@@ -13,10 +13,11 @@ from vjengine import __version__
 from vjengine.core.show import Show
 from vjengine.engine.options import PictureOptions, RenderOptions
 from vjengine.engine.setup import generator_spec, load_show, shader_dir
-from vjengine.errors import UnreadableAudio
+from vjengine.errors import UnreadableAudio, UsageError
 from vjengine.offline.album.setlist import Entry, Setlist
 from vjengine.offline.album.timeline import exact_fps
 from vjengine.offline.manifest import derive_seed, file_hash, plan_hash
+from vjengine.offline.score.reader import load_score
 
 FORMAT = 1
 """Raise it when tracks are made in another way: films made before are then made anew."""
@@ -111,6 +112,7 @@ def plan_jobs(setlist: Setlist, cache: Path | None = None) -> list[Job]:
     """
     fps = exact_fps(setlist.fps)
     hashes: dict[Path, str] = {}
+    shows: dict[object, str] = {}
     jobs = []
     for index, entry in enumerate(setlist.tracks):
         following = setlist.tracks[index + 1] if index + 1 < len(setlist.tracks) else None
@@ -120,6 +122,7 @@ def plan_jobs(setlist: Setlist, cache: Path | None = None) -> list[Job]:
                 entry,
                 setlist,
                 hashes,
+                shows,
                 head=_pictures(entry.crossfade, fps) if index else 0,
                 tail=_pictures(following.crossfade, fps) if following is not None else 0,
                 cache=cache,
@@ -129,12 +132,25 @@ def plan_jobs(setlist: Setlist, cache: Path | None = None) -> list[Job]:
 
 
 def _job(
-    index: int, entry: Entry, setlist: Setlist, hashes: dict[Path, str], *, head: int, tail: int, cache: Path | None
+    index: int,
+    entry: Entry,
+    setlist: Setlist,
+    hashes: dict[Path, str],
+    shows: dict[object, str],
+    *,
+    head: int,
+    tail: int,
+    cache: Path | None,
 ) -> Job:
     inputs = [Input("track", entry.file, _hash_of(entry.file, hashes))]
     if entry.score is not None:
+        if not entry.score.is_file():
+            raise UsageError(f"{entry.score}: there is no such score (track {index + 1}, {entry.title})")
         inputs.append(Input("score", entry.score, _hash_of(entry.score, hashes)))
     seed = entry.seed
+    if entry.score is not None:
+        told = load_score(entry.score).seed  # a slip in it is found here, not hours later
+        seed = told if seed is None else seed
     if seed is None:
         # From the bytes, not the place: a track moved within the setlist stays the film that it was.
         seed = derive_seed(setlist.seed, "track", inputs[0].sha256) % 2**31
@@ -150,13 +166,16 @@ def _job(
     options = RenderOptions(
         track=entry.file, output=Path("film"), picture=picture, start=entry.start, duration=entry.duration
     )
+    drawn = (entry.look, entry.generator, entry.negative, entry.score is not None)
+    if drawn not in shows:
+        shows[drawn] = _show_digest(picture, whole=entry.score is not None)
     gap = round(entry.gap * RATE)
     decides = {
         "format": FORMAT,
         "version": __version__,
         "inputs": {item.role: item.sha256 for item in inputs},
         "picture": replace(picture, look=""),
-        "show": _show_digest(picture, whole=entry.score is not None),
+        "show": shows[drawn],
         "start": entry.start,
         "duration": entry.duration,
         "rate": RATE,
@@ -170,8 +189,8 @@ def _job(
     )  # fmt: skip
 
 
-def _pictures(seconds: float, fps: Fraction) -> int:
-    return round(Fraction(seconds).limit_denominator(1000) * fps)
+def _pictures(seconds: float | None, fps: Fraction) -> int:
+    return round(Fraction(seconds or 0.0).limit_denominator(1000) * fps)
 
 
 def _hash_of(path: Path, known: dict[Path, str]) -> str:

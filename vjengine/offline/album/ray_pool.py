@@ -174,6 +174,7 @@ class RayPool:
             )
             return
         seat.result = seat.actor.render.remote(job, self._ray.put(sent), seat.token)
+        self._ask(seat)
 
     def news(self, timeout: float) -> Iterable[News]:
         """Return what happened on the cluster; waits at most ``timeout`` s."""
@@ -227,14 +228,16 @@ class RayPool:
                 if target.tell() != size:
                     raise RecordError(f"{name} came back with {target.tell()} of {size} bytes")
 
+    def _ask(self, seat: _Seat) -> None:
+        seat.asked = seat.actor.progress.options(concurrency_group="watch", max_task_retries=0).remote()
+
     def _watch(self, seat: _Seat) -> list[News]:
         """Ask how far an actor is, one question at a time; notice its death, and its silence."""
         job = seat.job
         assert job is not None
         now = time.monotonic()
         if seat.asked is None:
-            seat.asked = seat.actor.progress.options(concurrency_group="watch", max_task_retries=0).remote()
-            return []
+            self._ask(seat)
         ready, _ = self._ray.wait([seat.asked], timeout=0)
         if ready:
             seat.asked = None

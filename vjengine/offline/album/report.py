@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from vjengine.offline import disk
 from vjengine.offline.album.assemble import Part
+from vjengine.offline.album.film import BODY, HEARD
+from vjengine.offline.album.hearing import load_heard
 from vjengine.offline.album.setlist import Setlist
 from vjengine.offline.album.timeline import Slot
+from vjengine.offline.preview import contact_sheet, waveform
 
 _COLOURS = {
     "silence": "#2a2f3a", "intro": "#3d5a80", "build": "#b5838d", "drop": "#e85d5d", "breakdown": "#4a8c8c",
@@ -58,13 +62,37 @@ def describe(
     }
 
 
-def write_report(report: Mapping[str, Any], stem: Path, pictures: Mapping[int, str]) -> tuple[Path, Path]:
+def draw_pictures(parts: Sequence[Part], folder: Path, tell: Callable[[str], None]) -> list[tuple[str, str]]:
+    """Draw for each track a strip of its pictures and its waveform into ``folder``; return their names, track by track.
+
+    What is there already is kept: names are made of the tracks' keys.
+
+    Raises:
+        RecordError: if the disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk.failure(folder, error) from error
+    names = []
+    for part in parts:
+        strip, wave = f"{part.job.key[:16]}.jpg", f"{part.job.key[:16]}-sound.png"
+        if not (folder / strip).is_file():
+            tell(f"drawing {part.job.title}")
+            contact_sheet(part.piece.folder / BODY, folder / strip, columns=6, rows=1, width=1400)
+        if not (folder / wave).is_file() and (heard := load_heard(part.piece.folder / HEARD)) is not None:
+            waveform(heard.analysis, folder / wave, width=1400)
+        names.append((strip, wave if (folder / wave).is_file() else ""))
+    return names
+
+
+def write_report(report: Mapping[str, Any], stem: Path, pictures: Sequence[tuple[str, str]] = ()) -> tuple[Path, Path]:
     """Write ``stem``.json and ``stem``.html; return both.
 
     Args:
         report: as :func:`describe` returns it.
-        stem: where, without ending.
-        pictures: track -> source of a picture, as a page names it.
+        stem: where, without ending; pictures are in the folder of that name.
+        pictures: as :func:`draw_pictures` returns them.
 
     Raises:
         RecordError: if the disk refuses.
@@ -72,7 +100,7 @@ def write_report(report: Mapping[str, Any], stem: Path, pictures: Mapping[int, s
     data, page = stem.with_name(stem.name + ".json"), stem.with_name(stem.name + ".html")
     disk.write_json(data, dict(report))
     try:
-        page.write_text(_page(report, pictures), encoding="utf-8")
+        page.write_text(_page(report, stem.name, pictures), encoding="utf-8")
     except OSError as error:
         raise disk.failure(page, error) from error
     return data, page
@@ -85,13 +113,17 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def _page(report: Mapping[str, Any], pictures: Mapping[int, str]) -> str:
+def _page(report: Mapping[str, Any], folder: str, pictures: Sequence[tuple[str, str]]) -> str:
     head = f"{report['title']}" + (f" – {report['artist']}" if report["artist"] else "")
     facts = (
         f"{len(report['tracks'])} tracks, {clock(report['seconds'])}, {report['frames']} frames, "
         f"{report['size'][0]}×{report['size'][1]} at {report['fps']} fps, seed {report['seed']}"
     )
-    rows = "".join(_track(index, track, pictures.get(index)) for index, track in enumerate(report["tracks"]))
+    shown = pictures or [("", "")] * len(report["tracks"])
+    rows = "".join(
+        _track(index, track, [f"{quote(folder)}/{name}" for name in names if name])
+        for index, (track, names) in enumerate(zip(report["tracks"], shown, strict=True))
+    )
     warned = "".join(f"<li>{html.escape(text)}</li>" for text in report["warnings"])
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
@@ -103,7 +135,7 @@ def _page(report: Mapping[str, Any], pictures: Mapping[int, str]) -> str:
     )
 
 
-def _track(index: int, track: Mapping[str, Any], picture: str | None) -> str:
+def _track(index: int, track: Mapping[str, Any], pictures: Sequence[str]) -> str:
     sections = "".join(
         f'<i style="flex:{max(0.1, s["end"] - s["start"]):.3f};background:{_COLOURS.get(s["label"], "#444")}" '
         f'title="{html.escape(s["label"])} {clock(s["start"])}"></i>'
@@ -117,7 +149,7 @@ def _track(index: int, track: Mapping[str, Any], picture: str | None) -> str:
     ]  # fmt: skip
     listed = "".join(f"<dt>{html.escape(k)}<dd>{html.escape(str(v))}" for k, v in facts)
     artist = f" <small>{html.escape(track['artist'])}</small>" if track["artist"] else ""
-    image = f'<img src="{html.escape(picture)}" alt="" loading=lazy>' if picture else ""
+    image = "".join(f'<img src="{html.escape(source)}" alt="" loading=lazy>' for source in pictures)
     return (
         f"<section><h2><b>{clock(track['start'])}</b> {index + 1}. {html.escape(track['title'])}{artist}</h2>"
         f"{image}<div class=bar>{sections}</div><dl>{listed}</dl></section>"

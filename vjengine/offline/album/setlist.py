@@ -15,6 +15,9 @@ from vjengine.strict_yaml import Place, Reader, number, read_fields, read_yaml, 
 AUDIO = (".flac", ".wav", ".aif", ".aiff", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wv", ".w64", ".alac")
 """Endings that count as tracks in a folder."""
 
+CROSSFADE = 1.0
+"""s of crossfade where the setlist says nothing. A generator begins empty: a cut would show it growing."""
+
 MOST_TRACKS = 999
 MOST_SEED = 2**32 - 1
 
@@ -34,6 +37,7 @@ class Entry:
         start, duration: s of the track to take; ``duration`` None takes the rest.
         gap: s of silence after the track, during which its picture goes on.
         crossfade: s over which the picture of the track before, going on, becomes this one's; the sound stays gapless.
+            None: :data:`CROSSFADE`, or none at all into a very short track.
     """
 
     file: Path
@@ -48,7 +52,7 @@ class Entry:
     start: float = 0.0
     duration: float | None = None
     gap: float = 0.0
-    crossfade: float = 0.0
+    crossfade: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +151,18 @@ def with_tags(setlist: Setlist) -> Setlist:
             faults.append(str(error))
             continue
         length = entry.duration if entry.duration is not None else info.duration - entry.start
-        if tracks and 0.0 < length <= entry.crossfade:
-            raise UsageError(f"{entry.file}: crossfade {entry.crossfade:g} s is as long as the track ({length:.1f} s)")
-        tracks.append(replace(entry, title=entry.title or info.title, artist=entry.artist or info.artist))
+        fade = entry.crossfade
+        if fade is None:
+            fade = CROSSFADE if length >= 4 * CROSSFADE else 0.0
+        elif tracks and 0.0 < length <= fade:
+            raise UsageError(f"{entry.file}: crossfade {fade:g} s is as long as the track ({length:.1f} s)")
+        named = replace(entry, title=entry.title or info.title, artist=entry.artist or info.artist, crossfade=fade)
+        tracks.append(named)
     if faults:
         many = f"{len(faults)} of {len(setlist.tracks)} tracks cannot be played; " if len(faults) > 1 else ""
         raise UnreadableAudio(many + "; ".join(faults[:8]) + ("; …" if len(faults) > 8 else ""))
-    named, warnings = _apart(tracks)
-    return replace(setlist, tracks=named, warnings=warnings)
+    told_apart, warnings = _apart(tracks)
+    return replace(setlist, tracks=told_apart, warnings=warnings)
 
 
 def _apart(tracks: Sequence[Entry]) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
@@ -203,7 +211,7 @@ def _from_yaml(path: Path) -> Setlist:
         raise ConfigError(path, "tracks", None, "a list of tracks")
     common: dict[str, Any] = dict(found.get("defaults", {}))
     album = {key: common.pop(key) for key in ("size", "fps", "seed") if key in common}
-    artist = found.get("artist", common.pop("artist", ""))
+    artist = found.get("artist", common.get("artist", ""))
     entries = tuple(_entry(common, fields) for fields in found["tracks"])
     return Setlist(
         found.get("title", path.stem), entries, path, artist=artist, date=found.get("date", ""), **album

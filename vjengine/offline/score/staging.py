@@ -15,7 +15,7 @@ from vjengine.engine.offline import OfflineEngine, Progress, track_duration
 from vjengine.engine.options import RenderOptions
 from vjengine.engine.setup import load_show
 from vjengine.offline import disk
-from vjengine.offline.album.hearing import LONGEST, hear
+from vjengine.offline.album.hearing import hear
 from vjengine.offline.preview.waveform import Mark, Span
 from vjengine.offline.score.curves import told
 from vjengine.offline.score.model import Score
@@ -99,18 +99,15 @@ def kept_folder() -> Path:
 def listen(track: Path, progress: Callable[[float], None] | None = None, *, cache: Path | None = None) -> TrackAnalysis:
     """Listen to the whole of ``track``, piece by piece; ``progress`` is told the share done, 0-1.
 
-    ``cache`` is a folder to look in first; only tracks of up to an hour are kept there.
+    ``cache`` is a folder to look in first.
 
     Raises:
         UnreadableAudio: if it cannot be read.
     """
     settings = AnalysisSettings()
-    duration = probe(track).duration
-    if cache is not None and 0.0 < duration <= LONGEST:
-        heard = hear(track, disk.file_hash(track), settings=settings, cache=cache, progress=progress)
-        if heard.analysis is not None:
-            return heard.analysis
-    return analyse_pieces(samples_of(track, settings.sample_rate), duration, settings, progress)
+    if cache is not None:
+        return hear(track, disk.file_hash(track), settings=settings, cache=cache, progress=progress).analysis
+    return analyse_pieces(samples_of(track, settings.sample_rate), probe(track).duration, settings, progress)
 
 
 def lanes_and_marks(timeline: Timeline) -> tuple[dict[str, list[Span]], list[Mark]]:

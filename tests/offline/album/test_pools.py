@@ -1,0 +1,81 @@
+"""Workers that are killed in the middle of a track: it is made again, nothing else is, and the film is the same."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vjengine.offline.album.album import AlbumAsk, AlbumIncomplete, Teller, make_album
+from vjengine.offline.album.local import LocalPool
+from vjengine.offline.album.setlist import Setlist, read_setlist, with_tags
+from vjengine.offline.album.work import Broken, Lost, Made, News, Step
+
+HEAD = "defaults: {size: 64x36, fps: 20, generator: still, crossfade: 0}\n"
+
+
+def two_tracks(tone, folder: Path, seconds: int = 1) -> Setlist:
+    tone("a.wav", 48000 * seconds)
+    path = folder / "set.yaml"
+    path.write_text(HEAD + "tracks: [a.wav, {file: a.wav, seed: 1, title: b}]")
+    return with_tags(read_setlist(path))
+
+
+class Killer:
+    """Kills, once or always, the process that makes a track, as soon as it draws."""
+
+    def __init__(self, index: int, times: int) -> None:
+        self.pool: Any = None
+        self.left = times
+        self.index = index
+        self.lost: list[str] = []
+        self.made: list[str] = []
+
+    def __call__(self, news: News) -> None:
+        if isinstance(news, Broken):
+            self.lost.append(f"{news.error}" + (" again" if news.again else ""))
+        elif isinstance(news, Lost):
+            self.lost.append(news.why)
+        elif isinstance(news, Made):
+            self.made.append(news.job.title)
+        elif isinstance(news, Step) and news.job.index == self.index and news.doing != "waiting" and self.left:
+            self.left -= 1
+            os.kill(self.pool.pids()[self.index], signal.SIGKILL)
+
+    def through(self, make: Callable[[int], Any]) -> Callable[[int], Any]:
+        def made(jobs: int) -> Any:
+            self.pool = make(jobs)
+            return self.pool
+
+        return made
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
+def test_a_killed_worker_costs_its_track_only(tone, pool, tmp_path: Path) -> None:
+    tracks = two_tracks(tone, tmp_path)
+    killer = Killer(index=1, times=2)
+    ask = AlbumAsk(tmp_path / "killed.mp4", retries=1)
+    with pytest.raises(AlbumIncomplete, match=r"2\. b: its worker was killed.*2 attempts.*1 finished track is kept"):
+        make_album(tracks, ask, killer.through(lambda jobs: LocalPool(2, 1)), Teller(news=killer))
+    assert [line.endswith("again") for line in killer.lost] == [True, False]
+    assert killer.made == ["a"]
+    make_album(tracks, ask, lambda jobs: pool)
+    assert pool.given == ["b"]
+
+
+def test_ray_makes_the_same_film_and_outlives_a_killed_actor(tone, pool, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'vjengine[ray]'")
+    from vjengine.offline.album.ray_pool import RayPool
+
+    tracks = two_tracks(tone, tmp_path, seconds=3)
+    killer = Killer(index=0, times=1)
+    ask = AlbumAsk(tmp_path / "ray.mp4")
+    make = killer.through(lambda jobs: RayPool("local", jobs=jobs, workers=2, threads=1, retries=2))
+    make_album(tracks, ask, make, Teller(news=killer))
+    assert killer.left == 0
+    assert sorted(killer.made) == ["a", "b"]
+    here = AlbumAsk(tmp_path / "here.mp4")
+    make_album(tracks, here, lambda jobs: pool)
+    assert ask.output.read_bytes() == here.output.read_bytes()
