@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from vjengine.engine.keeper import use_one_thread
 from vjengine.errors import GeneratorError, RecordError, ResumeError
 from vjengine.offline import disk
 from vjengine.offline.clips import CARRIED, CLIP, ClipWriter, load_carried, save_carried
@@ -142,6 +143,8 @@ class Film:
             RecordError: if the disk refuses.
             KeyboardInterrupt: if the work was to stop; what is finished stays.
         """
+        # Flow depends on how many threads share the picture; the film must not.
+        use_one_thread()
         pieces = self._store.prefix(self._key)
         self.tally.reused = len(pieces)
         reused = sum(piece.frames for piece in pieces)

@@ -1,9 +1,10 @@
 """The stabiliser in a film made of chunks: what is shown and what is carried on is held to its scene.
 
 A loop that makes one picture at a time has each corrected before the next is made of it. A chunk is made in one go; so
-the corrections of its pictures are gathered, and each picture gets all of those before it. Its last picture then is
-what it would have been in such a loop; the next chunk is made of that picture as it was shown, and begins with no more
-than the correction of that one picture.
+the corrections of its pictures are gathered, and each picture gets all of those before it: colours and gains multiply
+up, and what was put in (grain, the anchor's picture) is moved along with the scene, as the loop would have moved it.
+Its last picture then is what it would have been in such a loop; the next chunk is made of that picture as it was shown,
+and begins with no more than the correction of that one picture. So there is no jump where a chunk ends.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from vjengine.core.correction import GAIN_RANGE, UNCHANGED, Colour, Correction, Three
+from vjengine.core.correction import GAIN_RANGE, UNCHANGED, Colour, Correction
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import PARAMS
 from vjengine.engine.metrics_log import GENERATOR, Story
@@ -37,8 +39,10 @@ SHARES = {
     "stabilise.glide": 2.0,
 }
 """Strengths for a film: there is time to see each picture, so colour is taken back twice as fast as live."""
-_MOST_NOISE, _MOST_ANCHOR = 0.05, 0.3
-"""Gathered within a chunk: more would be seen as grain that stands still, or as a double picture."""
+_FLOW_SIDE = 384
+"""px of the longer side at which the scene's motion is looked for: what is moved along by it is grain and clouds."""
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -59,7 +63,6 @@ class Memory:
     number: int = 0
     standing: Correction = field(default_factory=Correction)
     level: int = 0
-    alarms: tuple[str, ...] = ()
 
 
 class Holder:
@@ -94,17 +97,15 @@ class Holder:
         """
         memory = self.memory
         values = PARAMS.defaults().replaced({**SHARES, "stabilise.amount": 1.0 if settled else 0.0})
-        anchor = scene.anchor.astype(np.float32) / np.float32(65535)
-        gathered = memory.standing if settled else Correction()
+        layer = Layer(scene.anchor, self._seed)
+        gathered = step = memory.standing if settled else Correction()
         shown = frames if not self._correct else np.empty_like(frames)
         rows: list[dict[str, Any]] = []
-        first = memory.number
         for k, frame in enumerate(frames):
             memory.number += 1
             picture = frame.astype(np.float32) / np.float32(65535)
             if self._correct:
-                noise = np.random.Generator(np.random.Philox(key=(self._seed, first & 0xFFFF_FFFF)))
-                picture = apply_exactly(picture, replace(gathered, number=memory.number), noise, anchor)
+                picture = layer.put(_locally(picture, gathered), frame, step)
                 shown[k] = np.rint(picture * np.float32(65535)).astype(np.uint16)
             params = GeneratorParams(
                 sequence=memory.number,
@@ -115,12 +116,10 @@ class Holder:
             )
             verdict = memory.stabiliser.look(picture, params, memory.number)
             rows += self._told(verdict)
-            if settled and verdict.correction.number:
-                gathered = gather(gathered, verdict.correction)
-                memory.standing = gather(Correction(), verdict.correction)
-            else:
-                memory.standing = Correction()
-            memory.level, memory.alarms = verdict.level, tuple(verdict.alarms)
+            step = verdict.correction if settled and verdict.correction.number else Correction()
+            gathered = gather(gathered, step)
+            memory.standing = step
+            memory.level = verdict.level
         return shown, rows
 
     def _told(self, verdict: Verdict) -> list[dict[str, Any]]:
@@ -143,22 +142,85 @@ class Holder:
         self.memory = memory
 
 
+class Layer:
+    """What is put into the pictures of one chunk, moved along with them.
+
+    Args:
+        anchor: the scene's first picture, ``(H, W, 3)`` 16 bit.
+        seed: of the grain.
+    """
+
+    def __init__(self, anchor: Pixels16, seed: int) -> None:
+        self._anchor = anchor.astype(np.float32) / np.float32(65535)
+        self._seed = seed
+        self._put: Floats | None = None
+        self._last: npt.NDArray[np.uint8] | None = None
+        # Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016.
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def put(self, picture: Floats, raw: Pixels16, step: Correction) -> Floats:
+        """Return ``picture`` ``(H, W, 3)`` 0-1 with all that was put in so far, and what ``step`` puts in now.
+
+        Args:
+            picture: corrected in place already.
+            raw: as it was made: the motion is looked for in these.
+            step: the correction of the picture before; its noise and its share of the anchor count.
+        """
+        small = _grey(raw)
+        if self._put is not None and self._last is not None:
+            self._put = self._moved(self._put, small)
+        self._last = small
+        if any(step.noise):
+            noise = np.random.Generator(np.random.Philox(key=(self._seed, step.number & 0xFFFF_FFFF)))
+            plain = Correction(number=step.number, noise=step.noise, tint=step.tint)
+            grain = apply_exactly(np.full_like(picture, 0.5), plain, noise) - np.float32(0.5)
+            self._put = grain if self._put is None else self._put + grain
+        if step.anchor > 0.0:
+            before = np.zeros_like(picture) if self._put is None else self._put
+            self._put = before + np.float32(step.anchor) * (self._anchor - picture - before)
+        if self._put is None:
+            return np.clip(picture, 0.0, 1.0)
+        whole: Floats = np.clip(picture + self._put, 0.0, 1.0)
+        self._put = whole - picture
+        return whole
+
+    def _moved(self, put: Floats, small: npt.NDArray[np.uint8]) -> Floats:
+        assert self._last is not None
+        height, width = put.shape[:2]
+        flow = self._search.calc(small, self._last, None)
+        back = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
+        back *= np.array((width / small.shape[1], height / small.shape[0]), np.float32)
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        moved: Floats = cv2.remap(
+            put, x + back[..., 0], y + back[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
+        return moved
+
+
+def _grey(picture: Pixels16) -> npt.NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    share = min(1.0, _FLOW_SIDE / max(width, height))
+    size = max(16, round(width * share)), max(16, round(height * share))
+    grey = cv2.cvtColor(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    shown: npt.NDArray[np.uint8] = (grey >> 8).astype(np.uint8)
+    return shown
+
+
+def _locally(picture: Floats, gathered: Correction) -> Floats:
+    """Return a picture with its colours and gains corrected: what needs nothing but the picture itself."""
+    if gathered.number == 0:
+        return picture
+    return apply_exactly(picture, replace(gathered, noise=(0.0, 0.0, 0.0), anchor=0.0), np.random.default_rng(0))
+
+
 def gather(before: Correction, more: Correction) -> Correction:
-    """Return one correction that does as ``before`` and then ``more`` do, as far as a chunk can bear it."""
+    """Return one correction of colours and gains that does as ``before`` and then ``more`` do."""
+    if more.number == 0:
+        return before
     low, high = GAIN_RANGE
     a, b, c = (min(max(x * y, low), high) for x, y in zip(before.gains, more.gains, strict=True))
-    noise: Three = tuple(  # type: ignore[assignment]
-        min(float(np.hypot(x, y)), _MOST_NOISE) for x, y in zip(before.noise, more.noise, strict=True)
-    )
-    return Correction(
-        number=more.number,
-        colour=_after(before.colour, more.colour),
-        gains=(a, b, c),
-        ceiling=more.ceiling,
-        noise=noise,
-        tint=more.tint,
-        anchor=min(1.0 - (1.0 - before.anchor) * (1.0 - more.anchor), _MOST_ANCHOR),
-    )
+    colour = _after(before.colour, more.colour)
+    return Correction(number=more.number, colour=colour, gains=(a, b, c), ceiling=more.ceiling, tint=more.tint)
 
 
 def _after(first: Colour, second: Colour) -> Colour:
