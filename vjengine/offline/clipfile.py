@@ -243,7 +243,7 @@ def read_clip(path: Path, start: int = 0, stop: int | None = None) -> Iterator[P
         RecordError: if the file is missing or broken, also in the middle, or ends before ``stop``.
     """
     for frame in _frames(path, start, stop):
-        yield frame.to_ndarray(format="rgb24", src_colorspace="ITU709" if _is_film(frame) else None)
+        yield frame.to_ndarray(format="rgb24", src_colorspace=_matrix(frame))
 
 
 def read_clip16(path: Path, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint16]]:
@@ -256,7 +256,7 @@ def read_clip16(path: Path, start: int = 0, stop: int | None = None) -> Iterator
         if frame.format.name == "gbrp16le":
             yield frame.to_ndarray()
         else:
-            yield to16(frame.to_ndarray(format="rgb24", src_colorspace="ITU709" if _is_film(frame) else None))
+            yield to16(frame.to_ndarray(format="rgb24", src_colorspace=_matrix(frame)))
 
 
 def save_carried(folder: Path, carried: Carried) -> Path:
@@ -291,8 +291,10 @@ def load_carried(folder: Path) -> Carried:
         raise RecordError(f"{path} is missing or damaged: {reason(error)}") from error
 
 
-def _is_film(frame: Any) -> bool:
-    return str(frame.format.name).startswith("yuv")
+def _matrix(frame: Any) -> str | None:
+    """Return what a film without a word about its colours is in, as players assume; None follows the film's word."""
+    untold = int(frame.colorspace) == 2 and str(frame.format.name).startswith("yuv")
+    return "ITU709" if untold and frame.height > 576 else None
 
 
 def _check_there(path: Path) -> None:

@@ -123,15 +123,19 @@ class PieceStore:
         except OSError as error:
             raise disk.failure(folder, error) from error
 
-    def prefix(self, key: Callable[[int], str] | None = None) -> list[Piece]:
+    def prefix(
+        self, key: Callable[[int], str] | None = None, tell: Callable[[int, int], None] | None = None
+    ) -> list[Piece]:
         """Return the pieces that can be believed: from 0 on, without a hole, every byte as it was written.
 
         The first bad one and all after it are set aside: they are out of the way, and not deleted.
 
         Args:
             key: the key a piece must have been begun with; None believes the one it says.
+            tell: told pieces read and pieces there: a long film takes a while. What it raises ends the reading, and
+                nothing was changed.
         """
-        good, why = read_prefix(self.folder, key)
+        good, why = read_prefix(self.folder, key, tell=tell)
         self._set_aside([index for index in _indices(self.folder) if index >= len(good)], why)
         self._known = {piece.index: piece for piece in good}
         return good
@@ -254,7 +258,11 @@ class PieceStore:
 
 
 def read_prefix(
-    folder: Path, key: Callable[[int], str] | None = None, *, thorough: bool = True
+    folder: Path,
+    key: Callable[[int], str] | None = None,
+    *,
+    thorough: bool = True,
+    tell: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Piece], str]:
     """Return the pieces in ``folder`` that can be believed, and in words why no more of those there; changes nothing.
 
@@ -262,11 +270,14 @@ def read_prefix(
         folder: of one kind.
         key: as in :meth:`PieceStore.prefix`.
         thorough: read every byte; False looks at sizes only, for a glance at a long film.
+        tell: told pieces read and pieces there.
     """
     good: list[Piece] = []
     indices = set(_indices(folder))
     why = ""
     while len(good) in indices:
+        if tell is not None:
+            tell(len(good), len(indices))
         try:
             good.append(_read(folder, len(good), good[-1] if good else None, key, thorough))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecordError) as error:

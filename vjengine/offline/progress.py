@@ -127,7 +127,8 @@ class Interrupt:
         self._late = False
         self._finishing = 0
         self._before: dict[int, Any] = {}
-        self._timer: threading.Timer | None = None
+        self._left = threading.Event()
+        self._nagging: threading.Thread | None = None
 
     @property
     def asked(self) -> bool:
@@ -173,15 +174,16 @@ class Interrupt:
             self.check()
 
     def __enter__(self) -> Interrupt:
+        self._left.clear()
         if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be taken
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+        self._left.set()
+        if self._nagging is not None:
+            self._nagging.join()
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before.clear()
@@ -195,13 +197,13 @@ class Interrupt:
         if self._asked.is_set():
             raise KeyboardInterrupt
         self._asked.set()
-        self._say(f"stopping; what is finished stays. To go on: {self.go_on}")
-        self._timer = threading.Timer(PATIENCE, self._insist)
-        self._timer.daemon = True
-        self._timer.start()
+        # Not from here: the work may be in the middle of a print, which cannot be begun a second time.
+        self._nagging = threading.Thread(target=self._nag, name="leaving", daemon=True)
+        self._nagging.start()
 
-    def _insist(self) -> None:
-        if not self._before:
+    def _nag(self) -> None:
+        self._say(f"stopping; what is finished stays. To go on: {self.go_on}")
+        if self._left.wait(PATIENCE):
             return
         self._late = True
         if hasattr(signal, "pthread_kill"):  # wakes the main thread also out of a wait
