@@ -82,7 +82,7 @@ def assemble(
 
 
 def _ended(state: State, run: Path, film: str, made_of: str) -> State:
-    ended = FAILED if state.error and state.state == FAILED else STOPPED if state.cycles < state.wanted else DONE
+    ended = FAILED if state.state == FAILED else DONE if 0 < state.wanted <= state.cycles else STOPPED
     return state.write(run, state=ended, film=film, finished=made_of)
 
 

@@ -19,6 +19,7 @@ _KINDS = {
     "audio": (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aif", ".aiff"),
 }
 _SHOWN = 8
+_LONG = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,21 @@ def edited(folder: Path, run: Path) -> list[str]:
         matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
         for tag, a, b, c, d in matcher.get_opcodes():
             if tag != "equal":
-                lines.append(f"{name}: {_said(before[a:b])} -> {_said(now[c:d])}")
+                lines.append(f"{name}: {' -> '.join(_told(_plain(before[a:b]), _plain(now[c:d])))}")
     return lines[:_SHOWN] + ([f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
 
 
-def _said(lines: list[str]) -> str:
-    text = " / ".join(line.partition(" #")[0].strip() for line in lines if line.strip())
-    return (text[:77] + "..." if len(text) > 80 else text) or "(nothing)"
+def _plain(lines: list[str]) -> str:
+    return " / ".join(line.partition(" #")[0].strip() for line in lines if line.strip())
+
+
+def _told(before: str, now: str) -> tuple[str, str]:
+    """Return both, short enough to read: of long lines the part that differs, from its word on."""
+    start = 0
+    if max(len(before), len(now)) > _LONG:
+        pairs = zip(before, now, strict=False)
+        same = before[: next((k for k, (a, b) in enumerate(pairs) if a != b), min(len(before), len(now)))]
+        start = max(same.rfind(", "), same.rfind("{"), same.rfind(" / "), 0)
+    first, second = (text[start:].lstrip(", {/") for text in (before, now))
+    first, second = (text[: _LONG - 3] + "..." if len(text) > _LONG else text for text in (first, second))
+    return first or "(nothing)", second or "(nothing)"

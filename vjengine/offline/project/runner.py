@@ -22,7 +22,7 @@ from vjengine.offline.project.bundle import Project, edited, snapshot
 from vjengine.offline.project.keep import BASE, keep_cycle, throw_away
 from vjengine.offline.project.settings import CONTINUATIONS
 from vjengine.offline.project.standby import Standby
-from vjengine.offline.project.state import FAILED, RUNNING, STOPPED, State, read_state
+from vjengine.offline.project.state import DONE, FAILED, RUNNING, STOPPED, State, read_state
 
 _PAUSE = 2.0
 """s before a failed cycle is begun again; doubled for each time after it."""
@@ -174,7 +174,7 @@ class _Work:
             try:
                 with contextlib.suppress(_Enough):
                     film(by).make()
-                return self._is(STOPPED)
+                return self._is(DONE)
             except KeyboardInterrupt:
                 self._is(STOPPED)
                 raise
@@ -224,14 +224,17 @@ class _Work:
             return self.cycles
         chunk = self.settings.chunk or max(1, self.project.settings.frames)
         total = self.frames or (self.settings.frames if self.project.settings.audio else 0)
-        return -(-total // chunk) if total and chunk > 1 else 0
+        # The first picture is not of a cycle.
+        return max(1, -(-(total - 1) // chunk)) if total and chunk > 1 else 0
 
     def _is(self, state: str, error: str | None = None) -> State:
         pieces = self.store.known()
+        cycles = max(0, len(pieces) - 1)
         self.state = self.state.write(
             self.run,
             state=state,
-            cycles=max(0, len(pieces) - 1),
+            cycles=cycles,
+            wanted=cycles if state == DONE else self.state.wanted,
             frames=sum(piece.frames for piece in pieces),
             error=self.state.error if error is None else error,
         )

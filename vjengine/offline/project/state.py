@@ -24,7 +24,7 @@ class State:
     Attributes:
         title, mode, backend: as prompt.md had them.
         state: ``running``, ``done``, ``stopped`` (by hand), ``failed``, ``killed`` (it says running, and nobody is).
-        cycles: chunks made; ``wanted``: chunks asked for, 0 for as many as the track takes.
+        cycles: chunks made; ``wanted``: chunks asked for, 0 if that is not known yet.
         frames: pictures; ``fps``: a second.
         error: the last one, in words; kept until a cycle succeeds again.
         standby: cycles that the built-in continuation made because the backend failed.
