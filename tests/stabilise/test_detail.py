@@ -53,3 +53,10 @@ def test_a_flat_anchor_asks_for_no_noise() -> None:
     found = DetailKeeper().step(flat, flat, 0.0, 1.0, 1.0)
     assert found.noise == (0.0, 0.0, 0.0)
     assert found.gains == (1.0, 1.0, 1.0)
+
+
+def test_single_pixels_are_answered_at_once_where_they_went_in_a_moment() -> None:
+    """Their band as wanted, but the Laplacian halved: nothing is learnt yet, and noise is given all the same."""
+    assert DetailKeeper().step(ANCHOR, ANCHOR, -1.0, 0.4, 0.3).noise[0] > 0.0
+    assert DetailKeeper().step(ANCHOR, ANCHOR, 1.0, 0.4, 0.3).gains[0] < 1.0
+    assert DetailKeeper().step(ANCHOR, ANCHOR, -1.0, 0.4, 0.3).noise[1:] == (0.0, 0.0)

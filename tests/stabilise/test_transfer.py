@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from vjengine.core.correction import UNCHANGED, Colour
-from vjengine.stabilise.transfer import colour_towards, from_oklab, to_oklab
+from vjengine.stabilise.transfer import colour_towards, faded_by, from_oklab, to_oklab
 
 Doubles = npt.NDArray[np.float64]
 
@@ -92,3 +92,26 @@ def test_a_flat_picture_gets_a_bounded_step_and_no_noise(flat: Doubles) -> None:
     noisy = np.clip(flat + np.random.default_rng(1).normal(0, 0.004, flat.shape), 0.0, 1.0)
     assert applied(colour, noisy).std(axis=0).max() <= 1.3 * noisy.std(axis=0).max() + 1e-6
     assert np.abs(applied(colour, flat) - flat).max() < 0.2
+
+
+def test_calling_in_an_anchor_picture_takes_no_contrast() -> None:
+    """Of a picture that has nothing to do with it, of one much like it, and of one without any contrast."""
+    here, share = picture(1), 0.1
+    mean, spread = statistics(here)
+    near = np.clip(here + np.float32(0.02) * picture(4), 0.0, 1.0)
+    for there in (picture(2), near, np.full_like(here, 0.5)):
+        colour = colour_towards(here, mean, spread, 0.25, faded_by(here, there, share))
+        kept, lost = (
+            statistics((1.0 - share) * each + share * there)[1] for each in (applied(colour, here), here)
+        )  # fmt: skip
+        assert np.abs(kept / spread - 1.0).max() < 0.05
+        assert (kept >= lost - 1e-4).all()
+    assert (statistics(0.9 * here + 0.1 * picture(2))[1] < 0.93 * spread).all(), "without it, it does"
+
+
+def test_no_anchor_picture_and_no_contrast_are_no_reason_to_grow() -> None:
+    flat = np.full((100, 3), 0.4, np.float32)
+    assert faded_by(picture(), None, 0.1) == 1.0
+    assert faded_by(picture(), picture(2), 0.0) == 1.0
+    assert faded_by(flat, flat, 0.1) == 1.0
+    assert 1.0 < faded_by(picture(), flat[:1].repeat(2000, axis=0), 0.1) <= 1.0 / 0.9 + 1e-9

@@ -21,6 +21,9 @@ _MOST_NOISE = np.array((0.12, 0.05, 0.03))
 """Most noise a picture: large soft shapes that come and go every frame are flicker."""
 _LEARN = 0.03
 """Share of an error that is remembered a picture."""
+_AT_ONCE = 0.5
+"""Part of an error of single px, as the Laplacian sees it, that is aimed against at once, before it is learnt: a loop
+that moves a little differently loses or breeds them within a second."""
 _CEILING, _LOOSE = 3.0, 9.0
 """Fine detail above so many times the anchor's RMS is bent down: where there is too much of it, and hardly too much."""
 _TOO_MUCH = 0.6
@@ -66,13 +69,15 @@ class DetailKeeper:
         """
         wanted = np.maximum(anchor.astype(np.float64), _FLOOR)
         error = np.log2(np.maximum(now.astype(np.float64), _FLOOR) / wanted)
+        aim = self._aim
         if damp > 0.0 or give > 0.0:
             # Single pixels are judged by the Laplacian.
             seen = np.array((laplacian, error[1], error[2]))
-            learnt = np.where(np.abs(seen) > _QUIET, seen, 0.0)
-            self._aim = np.clip(self._aim - _LEARN * np.clip(learnt, -1.0, 1.0), -_REACH, _REACH)
-        aimed = wanted * 2.0**self._aim
-        over = error - self._aim
+            learnt = np.clip(np.where(np.abs(seen) > _QUIET, seen, 0.0), -1.0, 1.0)
+            self._aim = np.clip(self._aim - _LEARN * learnt, -_REACH, _REACH)
+            aim = self._aim - (_AT_ONCE * learnt[0], 0.0, 0.0)
+        aimed = wanted * 2.0**aim
+        over = error - aim
         gains = np.where(over > _QUIET, 2.0 ** (-0.5 * damp * (over - _QUIET)), 1.0)
         gains = np.where(over < 0.0, gains / min(max(spread, GAIN_RANGE[0]), 1.0), gains)
         lost = np.clip(1.0 - 2.0 ** np.minimum(over + _QUIET, 0.0), 0.0, 1.0)

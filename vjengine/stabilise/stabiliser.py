@@ -12,6 +12,7 @@ from vjengine.core.correction import Colour, Correction, Matrix3
 from vjengine.core.generation import GeneratorParams
 from vjengine.core.params import PARAMS
 from vjengine.stabilise.anchor import Anchor
+from vjengine.stabilise.colours import Floats
 from vjengine.stabilise.copies import make_copies
 from vjengine.stabilise.detail import Detail, DetailKeeper
 from vjengine.stabilise.guard import RESPONSES, TOP, Guard
@@ -20,12 +21,12 @@ from vjengine.stabilise.motion import Moved, Movement
 from vjengine.stabilise.palette import band_change, detail_change, palette_distance
 from vjengine.stabilise.restless import Restlessness
 from vjengine.stabilise.statistics import Statistics, measure
-from vjengine.stabilise.transfer import ColourKeeper, to_oklab
+from vjengine.stabilise.transfer import ColourKeeper, faded_by, to_oklab
 from vjengine.stabilise.verdict import Verdict
 
 _LEAVE_ALONE, _FULL = 0.5, 2.5
 """Palette distances up to which nothing is corrected, and from which a drift is taken back with the full share."""
-_CALLED, _CALLED_FULLY = 2.0, 6.0
+_CALLED, _CALLED_FULLY = 1.5, 5.0
 """Palette distances from which the anchor picture is called in a little, and with the full ``stabilise.anchor``."""
 _FADE_IN = 12
 """Frames over which corrections come in after an anchor was taken: nothing jumps."""
@@ -85,6 +86,7 @@ class Stabiliser:
         self._restarts = 0
         self._keeps = 0
         self._kept_at = 0.0
+        self._kept: Floats | None = None
         self._young = 0
         self._colours: tuple[Statistics, npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
 
@@ -108,8 +110,7 @@ class Stabiliser:
         self._anchor.step(found, moved, intent, params.time, shares.glide, wait=self._guard.level > 1)
         if self._anchor.taken != self._taken:
             self._taken = self._anchor.taken
-            self._keeps += 1
-            self._kept_at = params.time
+            self._keep(found, params.time)
             self._colour_keeper.reset()
             self._detail.reset()
             self._restless.reset()
@@ -126,7 +127,7 @@ class Stabiliser:
             # Counters stay: a seed taken back would be another picture.
             counters = Correction(keep=self._keeps, reseed=self._guard.reseeds, restart=self._guard.restarts)
             return replace(verdict, alarms=self._guard.alarms, correction=counters)
-        self._refresh(verdict)
+        self._refresh(found, verdict)
         verdict = replace(
             verdict,
             alarms=self._guard.alarms,
@@ -170,7 +171,13 @@ class Stabiliser:
             anchored=True,
         )
 
-    def _refresh(self, verdict: Verdict) -> None:
+    def _keep(self, found: Statistics, time: float) -> None:
+        """Have the picture seen last as the one to come back to."""
+        self._keeps += 1
+        self._kept_at = time
+        self._kept = found.sample
+
+    def _refresh(self, found: Statistics, verdict: Verdict) -> None:
         """Now and then, have a picture that is well kept as the one to come back to: it fits what is seen better.
 
         A worker that was started anew has none at all. What is well is judged by the scene's first frames as ever.
@@ -178,8 +185,7 @@ class Stabiliser:
         well = verdict.anchored and not verdict.alarms and self._guard.level == 0
         near = verdict.w1 < _NEAR and abs(verdict.detail) < 0.7 and abs(verdict.clipped) < 0.03
         if well and near and not 0.0 <= verdict.time - self._kept_at < _KEEP_EVERY:
-            self._keeps += 1
-            self._kept_at = verdict.time
+            self._keep(found, verdict.time)
 
     def _words(self) -> str:
         level = self._guard.level
@@ -210,7 +216,8 @@ class Stabiliser:
         drift = 0.0 if verdict.gliding else verdict.w1 - 0.5 * verdict.restless
         ease = min(max((drift - _LEAVE_ALONE) / (_FULL - _LEAVE_ALONE), 0.0), 1.0)
         share = amount * ease * min(1.0, shares.colour * (2.0 if level >= 1 else 1.0))
-        colour = self._colour(found, anchor, share)
+        called = amount * shares.anchor * (1.0 if level >= TOP - 1 else _pull(drift))
+        colour = self._colour(found, anchor, share, faded_by(found.sample, self._kept, called))
         detail = self._detail.step(
             found.bands,
             anchor.bands,
@@ -226,17 +233,17 @@ class Stabiliser:
             ceiling=detail.ceiling,
             noise=detail.noise,
             tint=_flat(anchor.tint),
-            anchor=amount * shares.anchor * (1.0 if level >= TOP - 1 else _pull(drift)),
+            anchor=called,
             latents=amount
             * min(1.0, shares.latents * (_MORE_LATENTS if level >= 1 else 1.0))
             * max(ease, _share_of(detail)),
         )
 
-    def _colour(self, found: Statistics, anchor: Statistics, share: float) -> Colour:
+    def _colour(self, found: Statistics, anchor: Statistics, share: float, faded: float) -> Colour:
         if self._colours is None or self._colours[0] is not anchor:
             lab = to_oklab(anchor.sample)
             self._colours = anchor, lab.mean(axis=0), lab.std(axis=0)
-        return self._colour_keeper.step(found.sample, self._colours[1], self._colours[2], share)
+        return self._colour_keeper.step(found.sample, self._colours[1], self._colours[2], share, faded)
 
 
 def _pull(drift: float) -> float:

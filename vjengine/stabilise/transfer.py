@@ -6,6 +6,8 @@ picture's own colours what the change would do is found by least squares. Whoeve
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -79,7 +81,7 @@ class ColourKeeper:
         self._spread[:] = 0.0
         self.gain = 1.0
 
-    def step(self, sample: Floats, mean: Doubles, spread: Doubles, share: float) -> Colour:
+    def step(self, sample: Floats, mean: Doubles, spread: Doubles, share: float, faded: float = 1.0) -> Colour:
         """Return the matrix that takes a picture part of the way to the mean and spread wanted.
 
         Args:
@@ -87,6 +89,7 @@ class ColourKeeper:
             mean: ``(3,)`` OKLab mean wanted.
             spread: ``(3,)`` OKLab standard deviation wanted.
             share: part of the way, 0-1.
+            faded: what the spread is multiplied by besides, since what follows in the same correction takes it away.
         """
         self.gain = 1.0
         if share <= 0.0 or len(sample) == 0:
@@ -98,10 +101,10 @@ class ColourKeeper:
         self._spread = np.clip(self._spread + _LEARN * share * far, -2.0 * _REACH, 2.0 * _REACH)
         aimed = np.maximum(spread, 1e-4) * np.exp(self._spread)
         self.gain = float(np.average(spread_gain(now, aimed, share), weights=np.maximum(now, 1e-6) ** 2))
-        return colour_towards(sample, mean + self._mean, aimed, share)
+        return colour_towards(sample, mean + self._mean, aimed, share, faded)
 
 
-def colour_towards(sample: Floats, mean: Doubles, spread: Doubles, share: float) -> Colour:
+def colour_towards(sample: Floats, mean: Doubles, spread: Doubles, share: float, faded: float = 1.0) -> Colour:
     """Return the matrix that takes a picture part of the way to the mean and spread wanted.
 
     Args:
@@ -109,12 +112,13 @@ def colour_towards(sample: Floats, mean: Doubles, spread: Doubles, share: float)
         mean: ``(3,)`` OKLab mean wanted.
         spread: ``(3,)`` OKLab standard deviation wanted.
         share: part of the way, 0-1.
+        faded: what the spread is multiplied by besides.
     """
     if share <= 0.0 or len(sample) == 0:
         return UNCHANGED
     lab = to_oklab(sample)
     here = lab.mean(axis=0)
-    gain = spread_gain(lab.std(axis=0), spread, share)
+    gain = spread_gain(lab.std(axis=0), spread, share) * faded
     shift = np.clip(share * (mean - here), -_SHIFT, _SHIFT)
     return fitted(sample, from_oklab((lab - here) * gain + here + shift))
 
@@ -125,6 +129,28 @@ def spread_gain(now: Doubles, wanted: Doubles, share: float) -> Doubles:
     gain = np.where(known, (np.maximum(wanted, 1e-4) / np.maximum(now, 2e-3)) ** share, 1.0)
     clipped: Doubles = np.clip(gain, *SPREAD)
     return clipped
+
+
+def faded_by(sample: Floats, kept: Floats | None, share: float) -> float:
+    """Return what the spread is to be multiplied by so that a share of the anchor picture takes nothing of it.
+
+    Two pictures mixed have less contrast than either, the less they have in common. Left alone, what is called in to
+    hold the palette would move it, and call for more of itself until nothing but the anchor picture is left.
+
+    Args:
+        sample: ``(n, 3)`` code values 0-1 of the picture.
+        kept: the same px of the anchor picture; None where there is none.
+        share: of the anchor picture in the mix, 0-1.
+
+    Returns:
+        1 or more, and no more than makes good for a flat anchor picture: nothing grows.
+    """
+    if kept is None or not 0.0 < share < 1.0:
+        return 1.0
+    here, there = ((each - each.mean(axis=0)).ravel() for each in (sample, kept))
+    mixed = (1.0 - share) * here + share * there
+    left = float(mixed @ mixed)
+    return min(max(math.sqrt(float(here @ here) / left), 1.0), 1.0 / (1.0 - share)) if left > 0.0 else 1.0
 
 
 def fitted(sample: Floats, wanted: Doubles) -> Colour:
