@@ -214,6 +214,16 @@ def test_a_new_scene_dissolves_in(generator: ProceduralGenerator, change: dict[s
     assert max(shine) < 1.02 * max(shine[0], shine[-1]) + 0.001, "the dissolve flashes"
 
 
+def test_a_scene_that_comes_with_a_cut_is_there_at_once(generator: ProceduralGenerator) -> None:
+    generator.reset()
+    before = generator.generate(params("tunnel", 5.0)).copy()
+    after = generator.generate(params("cppn", 5.02, cue=1, cut=1)).copy()
+    generator.reset()
+    generator.generate(params("cppn", 5.0, cue=1))
+    alone = generator.generate(params("cppn", 5.02, cue=1)).copy()
+    assert difference(after, alone) < 0.1 * difference(before, alone)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (17, 91), (333, 35), (70, 130)])
 def test_odd_sizes(size: tuple[int, int]) -> None:
     made = ProceduralGenerator(GeneratorSpec("procedural", size))

@@ -25,7 +25,7 @@ class ControlState:
     Attributes:
         time: the frame's time.
         look: the look in force.
-        look_since: session time (s) at which it was chosen; negative if it was there from the start.
+        look_since: session time (s) at which it was chosen; negative if it was there from the start or came with a cut.
         values: parameter values in force, after performer, modulation and macros.
         targets: values the performer set by hand, in the rows' units; the look supplies the rest.
         smoothed: performer and look values after smoothing, before modulation and macros.

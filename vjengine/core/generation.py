@@ -14,7 +14,7 @@ class GeneratorParams:
     """Everything that decides the next picture.
 
     Generators are driven at their own pace and see only the latest of these, so edges travel as *counters*
-    (``reseed``, ``cue``, ``beat_count``): a skipped value loses none. Motion travels as positions (``travel``,
+    (``reseed``, ``cue``, ``cut``): a skipped value loses none. Motion travels as positions (``travel``,
     ``turn``), integrated by the control step: a worker that starts anew goes on where the old one stood.
 
     Attributes:
@@ -25,6 +25,7 @@ class GeneratorParams:
         turn: rotation so far in turns: the integral of ``gen.rotate``.
         reseed: counts reseed edges.
         cue: counts look and prompt changes.
+        cut: counts cuts: what changes together with one changes at once, without a dissolve.
         prompts: ``(text, weight)`` pairs; empty for none.
         negative: negative prompt.
         bands: fast band levels 0–1, already scaled by how much the picture follows the music; 0 with AUDIO off.
@@ -43,6 +44,7 @@ class GeneratorParams:
     turn: float = 0.0
     reseed: int = 0
     cue: int = 0
+    cut: int = 0
     prompts: tuple[tuple[str, float], ...] = ()
     negative: str = ""
     bands: Bands = NO_BANDS

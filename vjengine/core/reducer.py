@@ -156,6 +156,7 @@ def generator_params(state: ControlState, sequence: int, show: Show) -> Generato
         turn=state.turn,
         reseed=state.reseed,
         cue=state.cue,
+        cut=state.cut,
         prompts=_prompts(state, show),
         negative=state.look.negative,
         bands=scaled_bands(state.features.bands, music),
@@ -241,6 +242,7 @@ def _trigger(draft: _Draft, action: mac.TriggerName, show: Show) -> None:
         draft.reseed += 1
     elif action == "cut":
         draft.cut += 1
+        draft.look_since = -1.0  # nor does what came with the look glide
     elif action == "clear":
         draft.clear += 1
     else:

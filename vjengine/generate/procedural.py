@@ -99,6 +99,7 @@ class ProceduralGenerator:
         self._dice: tuple[float, ...] = ()
         self._time = 0.0
         self._dissolve = Dissolve()
+        self._cut = 0
 
     @staticmethod
     def _tile(ctx: moderngl.Context, octaves: int, cells: int) -> moderngl.Texture:
@@ -196,8 +197,10 @@ class ProceduralGenerator:
             palette=values.choice("gen.palette"),
             symmetry=int(values["gen.symmetry"]),
         )
-        if self._scene is None:
+        if self._scene is None or params.cut != self._cut:
+            self._cut = params.cut
             self._picture.clear()
+            self._dissolve.stop()
         elif scene != self._scene:
             self._dissolve.start(scene.gap(self._scene))
         if self._scene is None or scene.variation != self._scene.variation:

@@ -50,6 +50,10 @@ class Dissolve:
         """Begin to give way over ``length`` s; one that is running never gets shorter."""
         self._length = self._left = max(length, self._left)
 
+    def stop(self) -> None:
+        """Be done at once."""
+        self._left = 0.0
+
     def share(self, elapsed: float) -> float:
         """Return the share of the new picture after ``elapsed`` s more."""
         if self._left <= 0.0:
