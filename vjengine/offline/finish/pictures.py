@@ -168,7 +168,7 @@ def _graph(av: Any, frame: Any, cadence: Cadence) -> Any:
         width=frame.width, height=frame.height, format="rgb24", time_base=1 / Fraction(cadence.base)
     )
     rate = f"{cadence.fps.numerator}/{cadence.fps.denominator}"
-    small = graph.add("format", "pix_fmts=yuv444p")
+    small = graph.add("format", "pix_fmts=yuv420p")  # as films are; three whole planes take it twice as long
     made = graph.add("minterpolate", f"fps={rate}")
     sink = graph.add("buffersink")
     source.link_to(small)
