@@ -65,6 +65,8 @@ def test_a_killed_worker_costs_its_track_only(tone, pool, tmp_path: Path) -> Non
     assert pool.given == ["b"]
 
 
+@pytest.mark.real
+@pytest.mark.timeout(300)
 def test_ray_makes_the_same_film_and_outlives_a_killed_actor(tone, pool, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'vjengine[ray]'")
     from vjengine.offline.album.ray_pool import RayPool
