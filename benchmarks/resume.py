@@ -102,6 +102,12 @@ def made_again(folder: Path, kills: int) -> tuple[int, int]:
     return repeated, max(0, begun.total() - len(begun) - kills)
 
 
+def _film(folder: Path) -> Path:
+    """Return the same name in another folder: a film is called after its file, also inside."""
+    folder.mkdir()
+    return folder / "film.mp4"
+
+
 def main() -> int:
     """Run the benchmark; the exit status is 1 if any film differs or anything was made twice."""
     parser = arguments(__doc__ or "")
@@ -115,18 +121,18 @@ def main() -> int:
     draw = random.Random(options.seed)
     report = Report("resume", as_json=options.json)
     faults: list[str] = []
-    killed, moments, costs = 0, [], []
+    killed, moments, there, costs = 0, list[float](), list[float](), list[float]()
     different = repeated = surplus = harmed = 0
     with scratch() as folder:
         show = Show(track(folder / "track.wav", seconds), options.size, 7)
-        peace = folder / "peace.mp4"
+        peace = _film(folder / "peace")
         length = run_to_end(show, peace)
         wanted, in_peace = file_hash(peace), verify(peace.with_suffix(".run"))
         faults += in_peace
         for trial in range(4 * kills):
             if killed >= kills:
                 break
-            film = folder / f"trial-{trial}.mp4"
+            film = _film(folder / f"trial-{trial}")
             mine = 0
             while killed < kills:
                 moment = draw.uniform(0.02, 0.98) * length
@@ -134,6 +140,7 @@ def main() -> int:
                     break
                 mine, killed = mine + 1, killed + 1
                 moments.append(moment / length)
+                there.append(len([line for line in read_made(film.with_suffix(".run")) if line["event"] == "made"]))
                 # What is there after a kill is whole, or not there.
                 if film.exists() and file_hash(film) != wanted:
                     harmed += 1
@@ -150,6 +157,7 @@ def main() -> int:
             faults += [f"trial {trial}: {fault}" for fault in verify(run)]
     report.add("killed", "times", float(killed), goal=f"{kills}")
     report.add("moment of the kill", "of run", moments, goal="anywhere")
+    report.add("pieces there at the kill", "pieces", there, goal="none to all")
     report.add("films that differ", "films", float(different), goal="0")
     report.add("half films under their own name", "films", float(harmed), goal="0")
     report.add("finished pieces made again", "pieces", float(repeated), goal="0")
