@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,7 +158,7 @@ def features_of(
 
 
 class TrackListener:
-    """Listens to a track from front to back, in memory that hardly grows: what an hour leaves behind is 5 MB.
+    """Listens to a track from front to back, in memory that hardly grows: what an hour leaves behind is some 10 MB.
 
     Args:
         settings: of the analyser; sound is given at its sample rate.
@@ -275,35 +276,31 @@ def analyse_pieces(
 
 
 class _Means:
-    """Means of rows, :data:`CURVE_RATE` a second, added up as they come."""
+    """Means of rows, :data:`CURVE_RATE` a second, added up as they come; flat arrays, as a night has many."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
-        self._done: list[NDArray[np.float64]] = []
+        self._width = width + 1
+        self._done = array("d")
         self._slot = 0
-        self._sum = np.zeros(width)
-        self._count = 0
+        self._sum = np.zeros(self._width)
 
     def add(self, slot: int, row: tuple[float, ...]) -> None:
         while slot > self._slot:
-            self._close()
-        self._sum += row
-        self._count += 1
+            self._done.extend(self._sum.tolist())
+            self._sum = np.zeros(self._width)
+            self._slot += 1
+        self._sum[:-1] += row
+        self._sum[-1] += 1
 
     def table(self, count: int) -> NDArray[np.float64]:
         """Return ``(count, width)``; what lies beyond belongs to the last."""
-        sums = [*self._done, np.concatenate([self._sum, [self._count]])]
-        whole = np.zeros((count, self._width + 1))
-        for slot, row in enumerate(sums):
-            whole[min(slot, count - 1)] += row
-        table: NDArray[np.float64] = whole[:, :-1] / np.maximum(whole[:, -1:], 1)
+        whole = np.zeros((max(count, self._slot + 1), self._width))
+        whole[: self._slot] = np.array(self._done).reshape(-1, self._width)
+        whole[self._slot] = self._sum
+        for row in whole[count:]:
+            whole[count - 1] += row
+        table: NDArray[np.float64] = whole[:count, :-1] / np.maximum(whole[:count, -1:], 1)
         return table
-
-    def _close(self) -> None:
-        self._done.append(np.concatenate([self._sum, [self._count]]))
-        self._slot += 1
-        self._sum = np.zeros(self._width)
-        self._count = 0
 
 
 class _Extremes:
@@ -312,24 +309,22 @@ class _Extremes:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._at = 0
-        self._low: list[float] = []
-        self._high: list[float] = []
+        self._low, self._high = array("d"), array("d")
 
     def add(self, mono: NDArray[np.float32]) -> None:
         if not mono.size:
             return
         clean = np.nan_to_num(mono, nan=0.0, posinf=0.0, neginf=0.0)
         slots = range(len(self._low), int((self._at + mono.size - 1) * CURVE_RATE / self._rate) + 2)
-        starts = [(slot, int(slot * self._rate / CURVE_RATE) - self._at) for slot in slots]
-        inside = [(slot, start) for slot, start in starts if 0 <= start < mono.size]
-        head = inside[0][1] if inside else mono.size
+        starts = [int(slot * self._rate / CURVE_RATE) - self._at for slot in slots]
+        edges = [start for start in starts if 0 <= start < mono.size]
+        head = edges[0] if edges else mono.size
         if head and self._low:
             self._low[-1] = min(self._low[-1], float(clean[:head].min()))
             self._high[-1] = max(self._high[-1], float(clean[:head].max()))
-        if inside:
-            edges = [start for _, start in inside]
-            self._low += np.minimum.reduceat(clean, edges).tolist()
-            self._high += np.maximum.reduceat(clean, edges).tolist()
+        if edges:
+            self._low.extend(np.minimum.reduceat(clean, edges).tolist())
+            self._high.extend(np.maximum.reduceat(clean, edges).tolist())
         self._at += mono.size
 
     def table(self, count: int) -> NDArray[np.float64]:

@@ -191,7 +191,7 @@ def _draw(staged: Staged, path: Path) -> None:
 
 def _warn(staged: Staged, console: Any) -> None:
     for warning in staged.timeline.warnings if staged.timeline is not None else ():
-        console.print(f"warning: {warning}", markup=False, highlight=False)
+        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _render(staged: Staged, previews: Previews, bar: Any, task: Any) -> int:
@@ -224,6 +224,8 @@ def _render(staged: Staged, previews: Previews, bar: Any, task: Any) -> int:
 def _preview(film: Path, previews: Previews, bar: Any, task: Any) -> None:
     from vjengine.offline.preview import contact_sheet, snippet
 
+    if previews.sheet is None and previews.snippet is None:
+        return
     bar.update(task, description="previews", total=None)
     if previews.sheet is not None:
         contact_sheet(film, previews.sheet, title=film.name)

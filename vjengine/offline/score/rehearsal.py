@@ -127,17 +127,18 @@ def _score_lines(line: Timeline, start: float) -> Iterator[str]:
 
     def when(time: float) -> str:
         bar = f" {music.grid.beat_at(time) / 4:8.2f}|" if music.grid is not None else ""
-        return f"{clock(time, tenths=True):>8}{bar}"
+        return f"{clock(time, tenths=True):>9}{bar}"
 
     if music.grid is not None:
         middle = music.duration / 2.0
         yield f"beat     {music.grid.tempo_at(middle):.2f} BPM, first bar at {music.grid.time_of(0):.2f} s"
     if not line.scenes or line.scenes[0].start > start:
         yield f"scene    {when(start)}  {line.look}"
-    for scene in line.scenes:
-        transition = f"{scene.transition} {scene.fade:.2f} s" if scene.transition != "cut" else "cut"
+    for n, scene in enumerate(line.scenes):
+        transition = f", {scene.transition} {scene.fade:.2f} s" if scene.transition != "cut" else ", cut"
+        transition = transition if n else ""  # nothing comes before the first one
         prompt = f": {told(scene.prompt)}" if scene.prompt else ""
-        yield f"scene    {when(scene.start)}  {scene.name} ({scene.look}, {transition}){prompt}"
+        yield f"scene    {when(scene.start)}  {scene.name} ({scene.look}{transition}){prompt}"
         yield from _curve_lines(scene.curves, when)
     for i, words in enumerate(line.prompts[:_LIST], 1):
         way = "" if i == len(line.prompts) else f" (then {words.way})"
