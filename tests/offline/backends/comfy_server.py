@@ -45,6 +45,18 @@ NODES: dict[str, dict[str, Any]] = {
     "SaveImage": {"images": ["IMAGE"], "filename_prefix": STRING},
 }  # fmt: skip
 
+OUTPUTS = {
+    "ImageOnlyCheckpointLoader": ["MODEL", "CLIP_VISION", "VAE"],
+    "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
+    "LoadImage": ["IMAGE", "MASK"],
+    "SVD_img2vid_Conditioning": ["CONDITIONING", "CONDITIONING", "LATENT"],
+    "VideoLinearCFGGuidance": ["MODEL"],
+    "CLIPTextEncode": ["CONDITIONING"],
+    "EmptyLatentImage": ["LATENT"],
+    "KSampler": ["LATENT"],
+    "VAEDecode": ["IMAGE"],
+}
+
 
 def png(pixels: np.ndarray) -> bytes:
     data = io.BytesIO()
@@ -133,12 +145,13 @@ class LocalComfy:
         where = (call.command, path)
         if where == ("GET", "/system_stats"):
             return 200, {"system": {"comfyui_version": "0.3.0"}, "devices": [{"name": "cpu", "vram_free": 1 << 30}]}
+        if where == ("GET", "/object_info"):
+            return 200, {kind: self.describe(kind) for kind in self.nodes}
         if path.startswith("/object_info/"):
             kind = unquote(path.rpartition("/")[2])
-            if kind not in self.nodes:
-                return 200, {}
-            output = kind.startswith("Save")
-            return 200, {kind: {"input": {"required": self.nodes[kind]}, "output_node": output, "name": kind}}
+            return 200, {kind: self.describe(kind)} if kind in self.nodes else {}
+        if where == ("GET", "/history"):
+            return 200, self.history
         if where == ("POST", "/upload/image"):
             head = f"Content-Type: {call.headers['Content-Type']}\r\n\r\n".encode()
             form = email.parser.BytesParser(policy=email.policy.default).parsebytes(head + body)
@@ -160,6 +173,10 @@ class LocalComfy:
         if where in (("POST", "/queue"), ("POST", "/free")):
             return 200, None
         return 404, {"error": "not found"}
+
+    def describe(self, kind: str) -> dict[str, Any]:
+        given = {"required": self.nodes[kind]}
+        return {"input": given, "output": OUTPUTS.get(kind, []), "output_node": kind.startswith("Save"), "name": kind}
 
     def queue(self, job: dict[str, Any]) -> tuple[int, Any]:
         if self.fault("refuse"):
@@ -200,6 +217,7 @@ class LocalComfy:
         status = {"status_str": "success", "completed": True, "messages": [["execution_success", {}]]}
         self.history[number] = {"outputs": {"7": {"images": files}} if files else {}, "status": status}
         self.running = []
+        say("executed", node="7", display_node="7", output={"images": files})
         say("executing", node=None)
         return None
 
@@ -270,7 +288,8 @@ class LocalComfy:
 
     def frame(self, client: str, opcode: int, data: bytes) -> None:
         line = self.sockets.get(client)
-        length = struct.pack(">B", len(data)) if len(data) < 126 else struct.pack(">BH", 126, len(data))
+        length = struct.pack(">B", len(data)) if len(data) < 126 else struct.pack(">BH", 126, min(len(data), 65535))
+        length = length if len(data) < 65536 else struct.pack(">BQ", 127, len(data))
         with contextlib.suppress(OSError):
             if line is not None:
                 line.sendall(bytes([0x80 | opcode]) + length + data)
