@@ -204,7 +204,7 @@ def test_short_memory_is_told_in_words_and_given_way_to(
 
 
 def test_it_gives_way_step_by_step_down_to_a_floor(svd_folder: Path) -> None:
-    svd = made(svd_folder, frames=25, together=True)
+    svd = made(svd_folder, frames=25, together="yes")
     words = []
     while said := svd.lighten():
         words.append(said)

@@ -42,7 +42,8 @@ class SvdOptions:
         decode: pictures decoded at a time.
         tiled: decode in tiles from the beginning.
         offload: keep on the device only what works.
-        together: both halves of guidance in one pass: more memory, a little faster on a large card.
+        together: both halves of guidance in one pass, ``yes`` or ``no``: more memory, faster on a large card; ``auto``
+            does so on a GPU where it fits.
         picture_model: what makes the first picture of a text: as ``--model`` of the turbo generator.
         threads: of the CPU; 0 takes torch's own choice.
     """
@@ -60,7 +61,7 @@ class SvdOptions:
     decode: int = 8
     tiled: bool = False
     offload: bool = False
-    together: bool = False
+    together: Literal["auto", "yes", "no"] = "auto"
     picture_model: str = "sd-turbo"
     threads: int = 0
 
@@ -74,6 +75,7 @@ class SvdOptions:
             _in_range("svd", "frames", self.frames, FRAMES_FLOOR, 64)
         _one_of("svd", "sampler", self.sampler, ("auto", "euler", "consistency"))
         _one_of("svd", "handover", self.handover, ("picture", "latent"))
+        _one_of("svd", "together", self.together, ("auto", "yes", "no"))
         _one_of("svd", "precision", self.precision, ("auto", "float32", "bfloat16", "float16"))
         _one_of("svd", "vae_precision", self.vae_precision, ("float32", "bfloat16", "float16"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 
 from vjengine.errors import GeneratorError
 from vjengine.generate.turbo.device import chosen_device, chosen_precision, give_memory_back
+from vjengine.generate.turbo.memory import free_memory
 from vjengine.generate.turbo.options import TurboOptions
 from vjengine.generate.turbo.quiet import silence_libraries
 from vjengine.offline.continuation import Ask, Carried, Clip, Need, Opening, Pixels16, Watcher
@@ -34,6 +36,8 @@ from vjengine.offline.diffusion.thrift import LIGHTNESS, Thrift, estimate, unpac
 
 _CODE = 1
 """Number of this code's pictures: another one, and what was made before does not fit what is made after."""
+_ROOM = 0.8
+"""Share of the free memory that may be taken for speed alone."""
 _LATENTS, _MARK = "latents", "mark"
 
 
@@ -67,10 +71,11 @@ class SvdContinuation:
         self._thrift = Thrift(
             options.frames or card.frames,
             options.decode,
-            options.together,
+            options.together == "yes",
             options.tiled,
             options.offload and self._on_gpu,
         )
+        self._undecided = options.together == "auto" and self._on_gpu
         self._parts: SvdParts | None = None
         self.chunk = self._thrift.frames - 1
         self.deterministic = not self._on_gpu
@@ -97,7 +102,12 @@ class SvdContinuation:
         """Make the pictures after the last one."""
         lighter = unpacked(carried.state)
         if lighter is not None:
-            self._take(self._thrift.lightest(lighter))
+            # A film goes on as it was made: what was given up, and what was decided, stays so.
+            together = lighter.together and (self._undecided or self._thrift.together)
+            self._take(replace(self._thrift.lightest(lighter), together=together))
+            self._undecided = False
+        if self._undecided:
+            self._decide(carried.frames.shape[2], carried.frames.shape[1])
         return told_apart(
             f"{self._for(ask.frames).frames} pictures cannot be made at a time",
             self._device,
@@ -106,6 +116,7 @@ class SvdContinuation:
 
     def lighten(self) -> str:
         """Take less memory: one thing after the other gives way, the length of a chunk last."""
+        self._undecided = False
         thrift, words = self._thrift.lighter(self._on_gpu)
         self._take(thrift)
         return words
@@ -210,6 +221,17 @@ class SvdContinuation:
             self._parts = parts
         return self._parts
 
+    def _decide(self, width: int, height: int) -> None:
+        """Ask for both halves of guidance in one pass if there is room for it."""
+        self._undecided = False
+        wanted = replace(self._thrift, together=True)
+        held = 0.0
+        if self._parts is not None:
+            held = sum(getattr(self.card.facts, part) for part in ("unet", "encoder", "vae")) * self.card.facts.bytes
+        need = estimate(self.card.facts, wanted, drawn_size((width, height)), True, self._on_gpu)
+        if need.device * (1 << 20) < _ROOM * (free_memory(self._device) + held):
+            self._take(wanted)
+
     def _take(self, thrift: Thrift) -> None:
         if thrift.offload and not self._thrift.offload and self._parts is not None:
             self._parts.to("cpu")
@@ -220,8 +242,7 @@ class SvdContinuation:
     def _for(self, frames: int) -> Thrift:
         """Return how a chunk of ``frames`` new pictures is made: as many, if that are not too few for the model."""
         wanted = min(max(frames + 1, FRAMES_FLOOR), self._thrift.frames)
-        thrift = self._thrift
-        return Thrift(wanted, thrift.decode, thrift.together, thrift.tiled, thrift.offload)
+        return replace(self._thrift, frames=wanted)
 
     @contextmanager
     def _at_work(self, module: Any) -> Iterator[None]:
@@ -242,7 +263,7 @@ class SvdContinuation:
         options, thrift = self._options, self._thrift
         facts = (
             self.card.fingerprint, self._sampler, self._steps, thrift.frames, options.anchor, options.handover,
-            options.guided, self._precision, options.vae_precision, thrift.decode, thrift.tiled, thrift.together,
+            options.guided, self._precision, options.vae_precision, thrift.decode, thrift.tiled, options.together,
             options.picture_model, self._device.partition(":")[0], torch.__version__, diffusers.__version__,
         )  # fmt: skip
         return f"svd {_CODE}: " + " ".join(map(str, facts))
