@@ -214,10 +214,12 @@ def _render(staged: Staged, previews: Previews, bar: Any, task: Any) -> int:
         bar.stop()
         print(f"vjengine: {report.error}; what there is: {report.path}", file=sys.stderr)
         return 1
-    if not engine.interrupted:
-        _preview(report.path, previews, bar, task)
-    bar.stop()
-    print(f"{report.frames} frames, {report.seconds:.2f} s: {report.path}")
+    try:
+        if not engine.interrupted:
+            _preview(report.path, previews, bar, task)
+    finally:
+        bar.stop()
+        print(f"{report.frames} frames, {report.seconds:.2f} s: {report.path}")
     return 130 if engine.interrupted else 0
 
 

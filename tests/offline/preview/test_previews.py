@@ -1,5 +1,6 @@
 """Contact sheets, snippets and waveforms of a film whose every picture is known."""
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from vjengine.audio.track import TrackAnalysis
 from vjengine.errors import RecordError, UsageError
 from vjengine.offline.clipfile import ClipWriter, clip_info, read_clip
 from vjengine.offline.preview import Mark, Span, contact_sheet, snippet, waveform
-from vjengine.offline.preview.drawing import clock
+from vjengine.offline.preview.drawing import clock, whole_file
 
 FPS = 10
 
@@ -86,6 +87,17 @@ def test_previews_of_what_is_no_film_are_refused_and_leave_nothing(film: Path, t
     with pytest.raises(RecordError, match="make it first"):
         contact_sheet(film, tmp_path / "no" / "x.png")
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    def write() -> None:
+        with whole_file(tmp_path / "x.png") as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(RecordError, match=r"the disk of .*x\.png is full"):
+        write()
+    assert not list(tmp_path.iterdir())
 
 
 def track(seconds: float) -> TrackAnalysis:

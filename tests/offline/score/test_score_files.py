@@ -1,5 +1,6 @@
 """Score files: what is read, what is refused and how, and what a track makes of them."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from vjengine.config import load_looks, load_macros
 from vjengine.core.params import PARAMS
 from vjengine.errors import ConfigError
+from vjengine.offline.score.expressions import FUNCTIONS, SIGNALS
 from vjengine.offline.score.model import Score
 from vjengine.offline.score.music import BeatGrid, Music
 from vjengine.offline.score.reader import load_score
@@ -27,6 +29,8 @@ def test_the_example_is_a_score_for_any_track_with_its_sections() -> None:
     assert example.listens
     assert len(example.scenes) == 7
     assert example.seed == 7
+    words = set(re.findall(r"\w+", example.path.read_text(encoding="utf-8")))
+    assert words >= {*SIGNALS, *FUNCTIONS}, "the example lists what expressions know"
 
 
 @pytest.mark.parametrize(

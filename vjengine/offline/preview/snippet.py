@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vjengine.errors import RecordError, UsageError
+from vjengine.offline import disk
 from vjengine.offline.clipfile import ClipInfo, clip_info, read_clip
 from vjengine.offline.preview.drawing import check_folder, load_pillow, whole_file
 from vjengine.outputs.codecs import load_av, reason
@@ -110,5 +111,7 @@ def _webm(pictures: Iterator[Pixels], fps: Fraction, out: Path) -> int:
             if stream is not None:
                 container.mux(stream.encode(None))
     except (av.FFmpegError, ValueError) as error:
+        if disk.is_full(error):
+            raise disk.full(out) from error
         raise RecordError(f"the snippet cannot be written: {reason(error)}; try a .gif") from error
     return count
