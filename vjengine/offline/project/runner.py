@@ -134,7 +134,18 @@ def run_project(project: Project, name: str, wanted: Wanted, keeper: Interrupt, 
             opening = Opening(pictures=pictures, seed=derive_seed(settings.seed, "opening"))
 
             def film(by: Continuation) -> Film:
-                return Film(settings, by, folder, opening, keeper, music=music, say=ways.say, tell=work.tell)
+                # What holds a backend's colours would only disturb one that holds its own.
+                steady = replace(settings, stabilise=False, drift=False)
+                return Film(
+                    steady if isinstance(by, Standby) else settings,
+                    by,
+                    folder,
+                    opening,
+                    keeper,
+                    music=music,
+                    say=ways.say,
+                    tell=work.tell,
+                )
 
             return work.make(film, continuation)
 
