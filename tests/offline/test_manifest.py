@@ -187,6 +187,7 @@ class TestPieces:
             (lambda folder: (folder / "000000" / RECORD).unlink(), 0, "chunks 0 is damaged"),
             (lambda folder: (folder / "000000" / RECORD).write_text("{"), 0, "chunks 0 is damaged"),
             (lambda folder: _edit(folder / "000002" / RECORD, frames=4), 2, "chunks 2 .*was changed"),
+            (lambda folder: _edit(folder / "000001" / RECORD, meta={"index": 5}), 1, "chunks 1 .*was changed"),
             (lambda folder: shutil.rmtree(folder / "000001"), 1, "chunks 1 is missing"),
             (lambda folder: _flip(folder / "000002" / CARRIED), 2, "chunks 2 cannot be continued"),
         ],

@@ -13,9 +13,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import hashlib
 import json
 import logging
 import os
@@ -23,18 +20,16 @@ import platform
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vjengine.errors import RecordError, ResumeError
 from vjengine.offline import disk
 from vjengine.offline.disk import file_hash
 from vjengine.offline.lock import FolderLock
 from vjengine.offline.pieces import NAME, Piece, PieceStore, Work
+from vjengine.offline.plan import derive_seed, differences, plain, plan_hash
 
 __all__ = ["Piece", "PieceStore", "RunFolder", "Work", "derive_seed", "file_hash", "plan_hash"]
 
@@ -43,55 +38,7 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 RUN, MADE, ASIDE = "run.json", "made.jsonl", "set-aside"
 
-_SHOWN = 8  # differences named in a message
 _PARTS = ("vjengine", "numpy", "av", "opencv-python-headless", "torch", "diffusers")
-
-
-def plan_hash(plan: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of ``plan`` as canonical JSON, in hexadecimal: order of keys and spelling do not count.
-
-    Tuples, fractions, paths, enumerations, dataclasses and numpy's numbers may stand in it.
-
-    Raises:
-        TypeError: for anything else that JSON does not know.
-        ValueError: for numbers that are not finite.
-    """
-    text = json.dumps(plain(plan), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def derive_seed(*parts: object) -> int:
-    """Return a seed (0 to 2**63 - 1) from the run's own and whatever names the use: ``derive_seed(7, "chunk", 3, 0)``.
-
-    Neighbouring numbers give unrelated seeds, on every machine the same.
-    """
-    text = json.dumps([plain(part) for part in parts], ensure_ascii=False, separators=(",", ":"))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` as JSON keeps it.
-
-    Raises:
-        TypeError: if it cannot be kept.
-    """
-    if value is None or isinstance(value, str | bool | int | float):
-        return value.value if isinstance(value, enum.Enum) else value
-    if isinstance(value, enum.Enum):
-        return plain(value.value)
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    if isinstance(value, PurePath):
-        return value.as_posix()
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(plain(key)): plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    raise TypeError(f"a plan cannot hold {type(value).__name__}: {value!r:.80}")
 
 
 class RunFolder:
@@ -158,7 +105,7 @@ class RunFolder:
                 disk.write_json(path / RUN, record)
             else:
                 record = before
-                _compare(path, record, now, plan_hash(plan))
+                _refuse_another(path, record, now, plan_hash(plan))
             run = cls(path, record, lock, say, before is not None)
         except BaseException:
             lock.release()
@@ -261,28 +208,13 @@ def read_made(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _compare(path: Path, record: Mapping[str, Any], plan: Mapping[str, Any], digest: str) -> None:
+def _refuse_another(path: Path, record: Mapping[str, Any], plan: Mapping[str, Any], digest: str) -> None:
     if record["plan_hash"] == digest:
         return
-    old, new = _flat(record["plan"]), _flat(plan)
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    shown = "; ".join(f"{key}: {old.get(key, 'not set')} -> {new.get(key, 'not set')}" for key in changed[:_SHOWN])
-    if len(changed) > _SHOWN:
-        shown += f"; and {len(changed) - _SHOWN} more"
     raise ResumeError(
-        f"{path} holds a film begun with other settings ({shown}). Go on with the old ones, choose another output, "
-        "or throw away what was made with --fresh"
+        f"{path} holds a film begun with other settings ({differences(record['plan'], plan)}). Go on with the old "
+        "ones, choose another output, or throw away what was made with --fresh"
     )
-
-
-def _flat(value: Any, name: str = "") -> dict[str, str]:
-    """Return every leaf of a plan under its dotted name, as text; short lists are leaves."""
-    if isinstance(value, Mapping) and value:
-        return {k: v for key in value for k, v in _flat(value[key], f"{name}.{key}" if name else str(key)).items()}
-    if isinstance(value, list) and any(isinstance(entry, Mapping | list) for entry in value):
-        return {k: v for at, entry in enumerate(value) for k, v in _flat(entry, f"{name}[{at}]").items()}
-    text = json.dumps(value, ensure_ascii=False)
-    return {name: text if len(text) <= 60 else f"{text[:40]}…#{hashlib.sha256(text.encode()).hexdigest()[:8]}"}
 
 
 def _old(record: Mapping[str, Any], part: str) -> object:

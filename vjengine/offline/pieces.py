@@ -8,56 +8,35 @@ first piece on.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vjengine.errors import RecordError
 from vjengine.offline import disk
-from vjengine.offline.clipfile import CARRIED, CLIP, clip_info
+from vjengine.offline.clipfile import CARRIED, CLIP
+from vjengine.offline.piece import (
+    FORMAT,
+    NAME,
+    RECORD,
+    Piece,
+    check_frames,
+    digest_of,
+    entries,
+    indices_in,
+    read_prefix,
+    size_of,
+)
 
-RECORD = "piece.json"
-FORMAT = 1
+__all__ = ["CHECKPOINT", "NAME", "RECORD", "Piece", "PieceStore", "Work", "read_prefix"]
+
+
 CHECKPOINT = 16
 """Of what only a successor needs (:data:`~vjengine.offline.clipfile.CARRIED`), the two newest are kept and every so
 manieth, so that an hour of film does not keep an hour of raw pictures."""
-
-NAME = re.compile(r"\d{6,}(\.part)?")
-"""What a piece's folder is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A finished piece, as found or just made.
-
-    Attributes:
-        index: its number, from 0.
-        folder: where its files are.
-        frames: pictures in its clip.
-        meta: what whoever made it wanted to keep (JSON).
-        key: hash of all that decided its bytes, as given to :meth:`PieceStore.begin`.
-        digest: hash of its bytes, its key and the piece before; two runs that agree made the same.
-        size: bytes.
-    """
-
-    index: int
-    folder: Path
-    frames: int
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    key: str = ""
-    digest: str = ""
-    size: int = 0
-
-    @property
-    def clip(self) -> Path:
-        """Its pictures, if it keeps them under the usual name."""
-        return self.folder / CLIP
 
 
 class Work:
@@ -136,7 +115,7 @@ class PieceStore:
                 nothing was changed.
         """
         good, why = read_prefix(self.folder, key, tell=tell)
-        self._set_aside([index for index in _indices(self.folder) if index >= len(good)], why)
+        self._set_aside([index for index in indices_in(self.folder) if index >= len(good)], why)
         self._known = {piece.index: piece for piece in good}
         return good
 
@@ -194,7 +173,7 @@ class PieceStore:
 
     def clear(self) -> None:
         """Delete all pieces, for instance when the film that they became is finished and checked."""
-        for index in _indices(self.folder):
+        for index in indices_in(self.folder):
             shutil.rmtree(self.folder / f"{index:06d}", ignore_errors=True)
         self._known.clear()
 
@@ -202,8 +181,9 @@ class PieceStore:
         self, index: int, key: str, folder: Path, frames: int, meta: dict[str, Any], passing: Sequence[str]
     ) -> Piece:
         if (folder / CLIP).exists():
-            _check_frames(folder, frames)
+            check_frames(folder, frames)
         before = self._known.get(index - 1)
+        meta = json.loads(json.dumps(meta, allow_nan=False))  # as the next process will find it
         try:
             files: dict[str, list[object]] = {}
             for path in sorted(folder.rglob("*")):
@@ -221,14 +201,15 @@ class PieceStore:
                 "files": files,
                 "passing": [name for name in passing if name in files],
             }
-            digest = _digest(record)
-            disk.write_json(folder / RECORD, {**record, "digest": digest, "meta": meta})
+            digest = digest_of(record)
+            whole = {**record, "digest": digest, "meta": meta}
+            disk.write_json(folder / RECORD, {**whole, "check": digest_of(whole)})
             final = self.folder / f"{index:06d}"
             folder.rename(final)
             disk.sync_folder(self.folder)
         except OSError as error:
             raise disk.failure(self.folder, error) from error
-        piece = Piece(index, final, frames, meta, key, digest, _size(files))
+        piece = Piece(index, final, frames, meta, key, digest, size_of(files))
         self._known[index] = piece
         self._drop_passed(index - 2)
         return piece
@@ -238,7 +219,7 @@ class PieceStore:
         if index < 0 or index % CHECKPOINT == 0 or index not in self._known:
             return
         folder = self._known[index].folder
-        for name in _entries(folder, passing=True):
+        for name in entries(folder, passing=True):
             with contextlib.suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
 
@@ -255,98 +236,3 @@ class PieceStore:
                 raise disk.failure(self._aside, error) from error
         count = len(indices)
         self._say(f"{why}: {'it is' if count == 1 else f'{count} are'} set aside in {self._aside} and made anew")
-
-
-def read_prefix(
-    folder: Path,
-    key: Callable[[int], str] | None = None,
-    *,
-    thorough: bool = True,
-    tell: Callable[[int, int], None] | None = None,
-) -> tuple[list[Piece], str]:
-    """Return the pieces in ``folder`` that can be believed, and in words why no more of those there; changes nothing.
-
-    Args:
-        folder: of one kind.
-        key: as in :meth:`PieceStore.prefix`.
-        thorough: read every byte; False looks at sizes only, for a glance at a long film.
-        tell: told pieces read and pieces there.
-    """
-    good: list[Piece] = []
-    indices = set(_indices(folder))
-    why = ""
-    while len(good) in indices:
-        if tell is not None:
-            tell(len(good), len(indices))
-        try:
-            good.append(_read(folder, len(good), good[-1] if good else None, key, thorough))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecordError) as error:
-            why = f"{folder.name} {len(good)} is damaged ({' '.join(str(error).split())[:160]})"
-            break
-    else:
-        if len(indices) > len(good):
-            why = f"{folder.name} {len(good)} is missing"
-    # What comes next is made of what the last one carries; that may be gone, and then an earlier one must do.
-    while good and (harm := _harm(good[-1].folder, _entries(good[-1].folder, passing=True), thorough)):
-        why = f"{folder.name} {good.pop().index} cannot be continued ({harm})"
-    return good, why
-
-
-def _indices(folder: Path) -> list[int]:
-    if not folder.is_dir():
-        return []
-    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
-    return sorted(int(name) for name in names if NAME.fullmatch(name) and not name.endswith(".part"))
-
-
-def _read(store: Path, index: int, before: Piece | None, key: Callable[[int], str] | None, thorough: bool) -> Piece:
-    folder = store / f"{index:06d}"
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    meta, digest = record.pop("meta"), record.pop("digest")
-    if record["format"] != FORMAT or record["index"] != index or record["kind"] != store.name:
-        raise ValueError(f"{RECORD} is of another piece")
-    if _digest(record) != digest:
-        raise ValueError(f"{RECORD} was changed")
-    if key is not None and record["key"] != key(index):
-        raise ValueError("it was made with other settings")
-    if record["after"] and (before is None or record["after"] != before.digest):
-        raise ValueError("it was made after another piece than the one before it")
-    if harm := _harm(folder, _entries(folder, passing=False), thorough):
-        raise ValueError(harm)
-    if thorough and CLIP in record["files"]:
-        _check_frames(folder, record["frames"])
-    return Piece(index, folder, record["frames"], meta, record["key"], digest, _size(record["files"]))
-
-
-def _digest(record: Mapping[str, object]) -> str:
-    text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _size(files: Mapping[str, Sequence[Any]]) -> int:
-    return sum(int(entry[0]) for entry in files.values())
-
-
-def _entries(folder: Path, *, passing: bool) -> dict[str, Sequence[Any]]:
-    """Return name: (bytes, SHA-256) of the files that a piece keeps, or of those that only its successor needs."""
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    return {name: entry for name, entry in record["files"].items() if (name in record["passing"]) == passing}
-
-
-def _harm(folder: Path, files: Mapping[str, Sequence[Any]], thorough: bool) -> str:
-    """Return in words what is wrong with these files of a piece; empty if nothing is."""
-    for name, (size, digest) in files.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if (found := path.stat().st_size) != size:
-            return f"{name} has {found} bytes instead of {size}"
-        if thorough and disk.file_hash(path) != digest:
-            return f"{name} was changed"
-    return ""
-
-
-def _check_frames(folder: Path, frames: int) -> None:
-    found = clip_info(folder / CLIP).frames
-    if found != frames:
-        raise RecordError(f"{folder / CLIP} holds {found} pictures instead of {frames}")
