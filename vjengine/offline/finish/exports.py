@@ -46,7 +46,7 @@ class ExportSet:
         tags: separated by commas.
         words: the first lines of the description.
         chapters: (s, title); empty takes the music's sections.
-        short: most s of a short; ``shorts``: most of them.
+        short: most s of a short; ``shorts``: most of them; ``tall``: (width, height) of them, px.
     """
 
     wanted: tuple[str, ...]
@@ -57,6 +57,7 @@ class ExportSet:
     chapters: tuple[tuple[float, str], ...] = ()
     short: float = _SHORT
     shorts: int = _SHORTS
+    tall: tuple[int, int] = TALL
 
 
 def export(
@@ -125,7 +126,8 @@ class _Exports:
         """Make tall clips of the strongest sections."""
         length = float(self._info.duration)
         stretches = self._strongest(self._wanted.short, self._wanted.shorts)
-        share = min(1.0, self._info.size[1] * TALL[0] / TALL[1] / self._info.size[0])
+        tall = self._wanted.tall
+        share = min(1.0, self._info.size[1] * tall[0] / tall[1] / self._info.size[0])
         made = []
         for number, (start, stop) in enumerate(stretches, 1):
             first, last = self._range(start, min(stop, length))
@@ -133,12 +135,12 @@ class _Exports:
             meter = Meter(2 * (last - first))
             seen = self._counted(read_clip(self._film, first, last), meter, 0, words)
             path = interest_of(seen, float(self._info.fps), share)
-            tall = (
-                fitted(cropped(pixels, float(left), share), TALL, "fill")
+            shown = (
+                fitted(cropped(pixels, float(left), share), tall, "fill")
                 for pixels, left in zip(read_clip(self._film, first, last), path, strict=True)
             )
             target = self._beside(f"short-{number}.mp4")
-            self._encode(self._counted(tall, meter, last - first, words), TALL, target, float(first / self._info.fps))
+            self._encode(self._counted(shown, meter, last - first, words), tall, target, float(first / self._info.fps))
             made.append(target)
         return made
 
