@@ -102,7 +102,7 @@ class Builtin:
         state["inks"][:] = inks_of_prompt(opening.prompt)
         brush = Brush(size, state, opening.prompt, opening.seed, 0.0)
         picture = brush.paint(0.0, np.zeros((size[1], size[0], 3), np.float32))[0]
-        steps = 24
+        steps = 60
         for step in range(steps):
             watcher.alive("painting the first picture", step / steps)
             at = (step - steps) / steps * _BEFORE
@@ -178,8 +178,11 @@ class Brush:
         self._whirl = (*visitor.uniform(-0.35, 0.35, 2), visitor.choice((-1.0, 1.0)) * visitor.uniform(0.5, 1.0))
         self._wide = visitor.uniform(0.08, 0.2)
         self._begun, self._lead = float(state["time"][0]), max(lead, 1e-3)
-        vignette = 1.0 - 0.55 * np.clip((self._currents.x / 0.62) ** 2 + (self._currents.y / 0.5) ** 2, 0, 1) ** 1.5
-        self._vignette = enlarged(vignette, size)
+        # At the edges what flows in from outside is not known: there it is painted more, so that nothing is smeared.
+        edge_x = np.abs(self._currents.x) * longer / width * 2.0
+        edge_y = np.abs(self._currents.y) * longer / height * 2.0
+        edge = np.clip((np.maximum(edge_x, edge_y) - 0.80) / 0.20, 0.0, 1.0) ** 2
+        self._edge = enlarged(edge, size)
 
     def step(self, picture: Floats, time: float, dt: float, motion: float, pulse: float) -> Floats:
         """Return the picture ``dt`` s later, ``(H, W, 3)`` float32 0-1, at the field's own ``time``."""
@@ -189,6 +192,7 @@ class Brush:
         rate = dt * (0.55 + 0.35 * motion)
         wet *= np.float32(rate * (4.5 + 5.0 * pulse))
         wet += np.float32(rate * 0.55)
+        cv2.scaleAdd(self._edge, 2.5 * dt, wet, dst=wet)
         np.minimum(wet, np.float32(0.9), out=wet)
         mixed: Floats = cv2.blendLinear(paint, moved, wet, np.float32(1.0) - wet)
         return np.clip(mixed, 0.0, 1.0, out=mixed)
@@ -223,13 +227,19 @@ class Brush:
         hue_map = enlarged((hue - math.floor(float(hue.min()))) * HUES, self._size)
         cv2.scaleAdd(fine, 0.05 * HUES, hue_map, dst=hue_map)
         np.clip(hue_map, 0.0, 3.0 * HUES - 2.0, out=hue_map)
+        # Where it is calm and where it burns: wide regions that wander, so that a picture has a place to look at.
+        mood = 0.62 + 0.38 * np.sin(2.6 * x + 1.1 * right - 0.07 * time + drift[4]) * np.sin(
+            2.9 * y + 1.1 * down + 0.05 * time + drift[5]
+        )
+        self._mood = enlarged(mood, self._size)
         field *= np.float32(_ROWS / 6.0)
         field += np.float32(_ROWS / 2.0)
         np.clip(field, 0.0, _ROWS - 2.0, out=field)
         strokes, wet = self._strokes(time)
         paint: Floats = cv2.remap(strokes, hue_map, field, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         damp: Floats = cv2.remap(wet, np.zeros_like(field), field, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        damp *= self._vignette
+        damp *= self._mood
+        cv2.multiply(paint, cv2.merge((self._mood, self._mood, self._mood)), dst=paint, scale=1.55)
         return paint, damp
 
     def _sampled(
@@ -265,7 +275,7 @@ class Brush:
         # No two strokes are equally bright, and each swells and wanes.
         line = np.floor(phase + 0.5)
         bright = 0.62 + 0.38 * np.sin(2.4 * line + 0.31 * time + self._drift[3])
-        tone = 0.05 + bright * (0.58 * halo + 0.50 * core)
+        tone = 0.14 + bright * (0.84 * halo + 0.50 * core)
         rows = np.clip(tone * (TONES - 1), 0, TONES - 1)
         low = np.minimum(rows.astype(int), TONES - 2)
         part = (rows - low)[:, None, None].astype(np.float32)

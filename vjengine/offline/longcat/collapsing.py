@@ -53,10 +53,10 @@ class Drifting:
     name: str = "drifting"
     deterministic: bool = True
 
-    @property
-    def version(self) -> str:
-        """What decides its pictures."""
-        return f"drifting {self.harm} {self.strength:g} of {self.inner.version}"
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        self.version = f"drifting {self.harm} {self.strength:g} of {self.inner.version}"
 
     def need(self, size: tuple[int, int], frames: int) -> Need:
         """Estimate the memory of a chunk."""
