@@ -139,9 +139,11 @@ def test_a_run_that_says_running_and_is_not_was_killed(tmp_path: Path) -> None:
 
 def test_backends_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REPLICATE_API_TOKEN", raising=False)
-    found = {each.name: each for each in probe_backends({"comfyui": {"server": "http://127.0.0.1:9"}})}
+    given = {"comfyui": {"server": "http://127.0.0.1:9"}, "diffusers": {"model": "nobody/has-it"}}
+    found = {each.name: each for each in probe_backends(given)}
     assert list(found) == list(CONTINUATIONS)
     assert found["builtin"].usable
     assert not found["comfyui"].usable
+    assert not found["diffusers"].usable
     assert "start ComfyUI" in found["comfyui"].remedy
     assert "REPLICATE_API_TOKEN" in found["replicate"].remedy

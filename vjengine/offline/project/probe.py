@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vjengine.errors import BackendError
+from vjengine.errors import BackendError, VJError
 from vjengine.offline.backends.comfyui import ComfySettings
 from vjengine.offline.backends.comfyui_client import Comfy
 from vjengine.offline.backends.replicate_client import API, TOKEN_VARIABLE, Replicate, find_token
+from vjengine.offline.diffusion.options import SvdOptions, TurboFilmOptions
 from vjengine.offline.project.settings import CONTINUATIONS
 
 
@@ -45,7 +46,7 @@ def probe_backends(settings: Mapping[str, Mapping[str, Any]] | None = None, seco
     def ask(name: str, probe: Callable[[Mapping[str, Any]], Found]) -> None:
         results[name] = probe(given.get(name, {}))
 
-    probes = {"diffusers": _diffusers, "turbo": _diffusers, "comfyui": _comfyui, "replicate": _replicate}
+    probes = {"diffusers": _diffusers, "turbo": _turbo, "comfyui": _comfyui, "replicate": _replicate}
     threads = [
         threading.Thread(target=ask, args=(name, probe), name=f"probe {name}", daemon=True)
         for name, probe in probes.items()
@@ -60,11 +61,30 @@ def probe_backends(settings: Mapping[str, Mapping[str, Any]] | None = None, seco
 
 
 def _diffusers(options: Mapping[str, Any]) -> Found:
+    from vjengine.offline.diffusion.films import find
+
+    return _model(str(options.get("model") or SvdOptions().model), find)
+
+
+def _turbo(options: Mapping[str, Any]) -> Found:
+    from vjengine.generate.turbo.store import Store
+
+    def find(name: str) -> object:
+        return None if name.startswith("random:") else Store().path(name)
+
+    return _model(str(options.get("model") or TurboFilmOptions().model), find)
+
+
+def _model(name: str, find: Callable[[str], object]) -> Found:
     missing = [part for part in ("torch", "diffusers", "transformers") if importlib.util.find_spec(part) is None]
     if missing:
         return Found("", False, f"not installed: {', '.join(missing)}", "pip install 'vjengine[turbo]'")
-    model = f"the model {options['model']}" if options.get("model") else "its models are pulled: see `vjengine models`"
-    return Found("", True, f"installed; {model}")
+    try:
+        find(name)
+    except VJError as error:
+        words, _, remedy = str(error).partition(": ")
+        return Found("", False, words, remedy)
+    return Found("", True, f"installed, and the model {name} is here")
 
 
 def _comfyui(options: Mapping[str, Any]) -> Found:
