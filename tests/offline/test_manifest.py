@@ -22,7 +22,7 @@ from vjengine.errors import RecordError, ResumeError
 from vjengine.offline.clips import CARRIED, CLIP, ClipWriter, load_carried, save_carried
 from vjengine.offline.continuation import Carried
 from vjengine.offline.manifest import PieceStore, RunFolder, derive_seed, plan_hash, read_made
-from vjengine.offline.pieces import RECORD
+from vjengine.offline.pieces import RECORD, read_prefix
 from vjengine.offline.run_report import report, require_whole, timings, verify
 
 SIZE = (64, 36)
@@ -207,6 +207,21 @@ class TestPieces:
                 make(store, index)
             assert len(store.prefix()) == 3
         assert verify(run_of_three) == []
+
+    def test_looking_changes_nothing_and_can_be_left(self, run_of_three: Path) -> None:
+        _flip(run_of_three / "chunks" / "000001" / CLIP)
+        told: list[tuple[int, int]] = []
+        pieces, why = read_prefix(run_of_three / "chunks", tell=lambda done, there: told.append((done, there)))
+        assert (len(pieces), told) == (1, [(0, 3), (1, 3)])
+        assert "chunks 1 is damaged" in why
+        assert len(read_prefix(run_of_three / "chunks", thorough=False)[0]) == 3, "a glance goes by sizes"
+
+        def leave(done: int, there: int) -> None:
+            raise KeyboardInterrupt
+
+        with RunFolder.open(run_of_three, PLAN) as run, pytest.raises(KeyboardInterrupt):
+            run.pieces().prefix(tell=leave)
+        assert sorted(path.name for path in (run_of_three / "chunks").iterdir()) == ["000000", "000001", "000002"]
 
     def test_other_settings_count_as_damage(self, run_of_three: Path) -> None:
         with RunFolder.open(run_of_three, PLAN, say=lambda words: None) as run:
