@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
+from vjengine.audio.files import probe
 from vjengine.engine.metrics_log import header
-from vjengine.errors import OutOfMemory, RecordError, UsageError
+from vjengine.errors import OutOfMemory, RecordError, UnreadableAudio, UsageError
 from vjengine.offline.clips import add_sound, join
 from vjengine.offline.continuation import Continuation, Opening, Pixels16
 from vjengine.offline.disk import file_hash
@@ -238,10 +239,16 @@ def prepared(
         return settings, None, pictures
     name = job.track.name
     keeper.alive(f"listening to {name}")
+    probe(job.track)  # what is no sound leaves no folder behind
     _make_folder(job.folder)
     digest = file_hash(job.track) if job.track.is_file() else ""
     keep = job.folder / "music.npz"
-    music = music_of(job.track, fps, keep, digest, lambda share: keeper.alive(f"listening to {name}", share))
+    try:
+        music = music_of(job.track, fps, keep, digest, lambda share: keeper.alive(f"listening to {name}", share))
+    except UnreadableAudio:
+        with suppress(OSError):  # there may be a film in it
+            job.folder.rmdir()
+        raise
     if job.seconds is None and job.frames is None:
         settings = replace(settings, frames=pictures_of(music.samples, music.rate, fps))
     return replace(settings, track=digest), music, pictures

@@ -42,8 +42,14 @@ KINDS: dict[str, Kind] = {
             fps=Fraction(30),
             steady=True,
         ),
-        Kind("svd", "vjengine.offline.diffusion:make_svd", "Stable Video Diffusion (SVD, SVD-XT, few-step variants)"),
-        Kind("turbo", "vjengine.offline.diffusion:make_turbo", "the turbo loop, carried along by its own motion"),
+        Kind(
+            "svd",
+            "vjengine.offline.diffusion.registry:make_svd",
+            "Stable Video Diffusion (SVD, SVD-XT, few-step variants)",
+        ),
+        Kind(
+            "turbo", "vjengine.offline.diffusion.registry:make_turbo", "the turbo loop, carried along by its own motion"
+        ),
         Kind("comfyui", "vjengine.offline.backends:make_comfyui", "a workflow on a ComfyUI server"),
         Kind("replicate", "vjengine.offline.backends:make_replicate", "a model at replicate.com (needs a token)"),
     )
