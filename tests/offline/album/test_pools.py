@@ -2,12 +2,15 @@
 
 import os
 import signal
+import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vjengine.errors import BackendError, MissingDependency, UsageError
 from vjengine.offline.album.album import AlbumAsk, AlbumIncomplete, Teller, make_album
 from vjengine.offline.album.local import LocalPool
 from vjengine.offline.album.setlist import Setlist, read_setlist, with_tags
@@ -81,3 +84,23 @@ def test_ray_makes_the_same_film_and_outlives_a_killed_actor(tone, pool, tmp_pat
     here = AlbumAsk(tmp_path / "here.mp4")
     make_album(tracks, here, lambda jobs: pool)
     assert ask.output.read_bytes() == here.output.read_bytes()
+
+
+def test_ray_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vjengine.offline.album import ray_pool
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'vjengine\[ray\]'"):
+        ray_pool.RayPool("local", jobs=1)
+
+
+def test_a_cluster_that_is_not_there_is_noticed_at_once() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'vjengine[ray]'")
+    from vjengine.offline.album.ray_pool import RayPool
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(BackendError, match=r"no Ray cluster at 127.0.0.1.*ray start --head"):
+        RayPool(f"127.0.0.1:{port}", jobs=1)
+    with pytest.raises(UsageError, match="HOST:PORT"):
+        RayPool("somewhere", jobs=1)

@@ -6,13 +6,14 @@ Ray's own defaults lose both: ``max_restarts=0``, and a task at most once.
 from __future__ import annotations
 
 import secrets
+import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vjengine.errors import BackendError, MissingDependency, RecordError
+from vjengine.errors import BackendError, MissingDependency, RecordError, UsageError
 from vjengine.offline import disk
 from vjengine.offline.album.actor import TrackActor, versions
 from vjengine.offline.album.job import Job, TrackFilm
@@ -21,6 +22,7 @@ from vjengine.offline.album.work import Broken, Fault, Lost, Made, News, Step, W
 
 INSTALL = "pip install 'vjengine[ray]'"
 _START = 180.0  # s for a cluster to give us a worker: it may have to start a machine's Python first
+_KNOCK = 10.0  # s for a cluster to answer at all
 _BLOCK = 16 * 1024 * 1024  # bytes of a clip that travel at a time
 
 
@@ -106,6 +108,8 @@ class RayPool:
             options |= {"include_dashboard": False}
             if workers is not None:
                 options["num_cpus"] = workers
+        else:
+            _reach(address)
         try:
             self._ray.init(address=address, **options)
         except ImportError as error:
@@ -258,6 +262,31 @@ class RayPool:
             self._fill()
             return [Broken(job, WorkerLost(f"its worker said nothing for {self._patience:.0f} s"), True)]
         return []
+
+
+def _reach(address: str) -> None:
+    """Knock at ``HOST:PORT``: Ray itself tries for minutes before it says that nobody is there.
+
+    Raises:
+        UsageError: if it is no address.
+        BackendError: if nobody answers.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").partition("?")[0].rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--ray {address}: expected HOST:PORT, ray://HOST:PORT, auto or local")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody(address, error) from error
+
+
+def _nobody(address: str, error: BaseException) -> BackendError:
+    return BackendError(
+        f"no Ray cluster at {address}: {_words(error)}. Start one with `ray start --head`, or use --ray local",
+        retry=True,
+    )
 
 
 def _words(error: BaseException) -> str:
