@@ -85,6 +85,15 @@ class TestTheGate:
         assert "200 MiB on the device" in words
         assert "2 pictures of 64x36" in words
 
+    def test_what_can_be_made_lighter_is_before_the_chunk_gets_shorter(self) -> None:
+        class Tiling(Hungry):
+            def need(self, size: tuple[int, int], frames: int) -> Need:
+                return Need((50.0 if not self.lighter else 100.0) * frames, 10.0)
+
+        frames, words = fitting(Tiling(99, [("decoding in tiles", 99)]), SIZE, Have(900.0, 1e6))
+        assert frames == 16
+        assert words.startswith("decoding in tiles: ")
+
 
 class TestRetrying:
     def test_what_fits_is_left_alone(self) -> None:

@@ -69,9 +69,9 @@ def _add_scene(group: argparse._ArgumentGroup) -> None:
 def _add_making(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--continuation",
-        default="builtin",
         metavar="NAME",
-        help="what makes the pictures: builtin (needs nothing), svd, turbo, comfyui, replicate (default: builtin)",
+        help="what makes the pictures: builtin (needs nothing), svd, turbo, comfyui, replicate (default: builtin, or "
+        "svd with its --model)",
     )
     group.add_argument("--model", metavar="NAME", help="model of the continuation: a name, a folder, owner/name")
     group.add_argument(
@@ -122,6 +122,7 @@ def job_of(args: argparse.Namespace) -> Job:
     from vjengine.engine.options import parse_size
     from vjengine.offline.longcat.job import Job
     from vjengine.offline.longcat.prompts import Prompts, Wish, read_prompts
+    from vjengine.offline.longcat.registry import implied
 
     if args.text and args.prompt:
         raise UsageError("PROMPT and --prompt: give one of them")
@@ -141,7 +142,7 @@ def job_of(args: argparse.Namespace) -> Job:
         prompts=prompts,
         image=args.image,
         video=args.video,
-        continuation=args.continuation,
+        continuation=args.continuation or implied(args.model or ""),
         options=_options(args),
         fps=_rate("--fps", args.fps) if args.fps else None,
         seed=args.seed,

@@ -101,11 +101,19 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """An estimate of memory, MiB: on the device, and in the computer's own."""
+    """An estimate of memory.
+
+    Attributes:
+        device: MiB on the device; 0 if there is none.
+        host: MiB of the computer's own.
+        words: what takes it.
+        on: which device, as torch calls it.
+    """
 
     device: float
     host: float
     words: str = ""
+    on: str = "cpu"
 
 
 class Watcher(Protocol):

@@ -65,7 +65,13 @@ class RunFolder:
 
     @classmethod
     def open(
-        cls, path: Path | str, plan: Mapping[str, Any], *, fresh: bool = False, say: Callable[[str], None] = log.warning
+        cls,
+        path: Path | str,
+        plan: Mapping[str, Any],
+        *,
+        versions: Mapping[str, str] | None = None,
+        fresh: bool = False,
+        say: Callable[[str], None] = log.warning,
     ) -> RunFolder:
         """Begin the run ``plan`` in the folder ``path``, or go on with it if it was begun there.
 
@@ -73,6 +79,8 @@ class RunFolder:
             path: the folder; made if need be. What else is in it is left alone.
             plan: everything that decides the film's bytes: size, rate, seed, prompts, settings, hashes of inputs and
                 weights, ``version`` of the continuation. A ``"seed"`` in it is shown again in run.json.
+            versions: of whatever else makes the pictures, beside those of the libraries. Another one than the run was
+                begun with is told and no reason to refuse.
             fresh: throw away what was made before.
             say: told what is worth knowing: damaged pieces, other versions than those it was begun with.
 
@@ -92,7 +100,7 @@ class RunFolder:
                 _throw_away(path)
             before = read_record(path)
             now = plain(plan)
-            versions = _versions()
+            versions = {**_versions(), **(versions or {})}
             if before is None:
                 record = {
                     "format": FORMAT,

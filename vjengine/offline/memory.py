@@ -65,15 +65,32 @@ def gate(need: Need, have: Have | None = None) -> str:
     return f"this takes about {' and '.join(short)}{words}: take a smaller --size, or end other programs"
 
 
-def fitting(continuation: Continuation, size: tuple[int, int], have: Have, floor: int = FLOOR) -> tuple[int, str]:
+def fitting(
+    continuation: Continuation, size: tuple[int, int], have: Have | None = None, floor: int = FLOOR
+) -> tuple[int, str]:
     """Return (the longest chunk that the gate lets through, what was changed in words or why nothing fits).
 
-    Begins with the chunk the continuation likes best, and halves it down to ``floor``. 0 means that nothing fits.
+    Begins with the chunk the continuation likes best, makes the continuation lighter as far as it can be, and then
+    halves the chunk down to ``floor``. 0 means that nothing fits.
+
+    Args:
+        continuation: what is to make it.
+        size: (width, height), px.
+        have: what there is; None asks the machine and the continuation's device.
+        floor: pictures below which a chunk is not halved.
     """
     frames, floor = continuation.chunk, min(floor, continuation.chunk)
-    first = gate(continuation.need(size, frames), have)
+    need = continuation.need(size, frames)
+    have = have if have is not None else available(need.on)
+    first = gate(need, have)
     if not first:
         return frames, ""
+    done = []
+    while changed := continuation.lighten():
+        done.append(changed)
+        frames = min(frames, continuation.chunk)
+        if not gate(continuation.need(size, frames), have):
+            return frames, f"{', '.join(done)}: {first}"
     while frames > floor:
         frames = max(floor, frames // 2)
         if not gate(continuation.need(size, frames), have):

@@ -83,7 +83,8 @@ class SvdContinuation:
 
     def need(self, size: tuple[int, int], frames: int) -> Need:
         """Estimate the memory of a chunk of ``frames`` new pictures."""
-        return estimate(self.card.facts, self._for(frames), drawn_size(size), True, self._on_gpu)
+        found = estimate(self.card.facts, self._for(frames), drawn_size(size), True, self._on_gpu)
+        return replace(found, on=self._device)
 
     def open(self, opening: Opening, size: tuple[int, int], watcher: Watcher) -> Carried:
         """Begin with the pictures that there are, or with one that the turbo model draws of the text."""

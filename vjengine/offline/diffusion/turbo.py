@@ -78,7 +78,7 @@ class TurboContinuation:
         found = estimate(FACTS[kind], plan, "graph", self._options.vae == "full")
         device, host = found.total / _MIB, frames * size[0] * size[1] * 6 / _MIB + 64.0
         words = f"weights {found.weights / _MIB / 1024:.1f} GiB, drawing {found.activations / _MIB / 1024:.1f} GiB"
-        return Need(0.0, host + device, words) if self._device == "cpu" else Need(device, host, words)
+        return Need(0.0, host + device, words) if self._device == "cpu" else Need(device, host, words, self._device)
 
     def open(self, opening: Opening, size: tuple[int, int], watcher: Watcher) -> Carried:
         """Begin with the pictures that there are, or draw one of the text."""

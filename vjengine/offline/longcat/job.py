@@ -23,9 +23,9 @@ from vjengine.offline.longcat.music import Music, music_of, pictures_of
 from vjengine.offline.longcat.pictures import read_end, read_image
 from vjengine.offline.longcat.prompts import Prompts
 from vjengine.offline.longcat.registry import Kind, kind_of, make_continuation
-from vjengine.offline.longcat.settings import AnchorMode, Settings
+from vjengine.offline.longcat.settings import AnchorMode, Settings, code_digest
 from vjengine.offline.manifest import RunFolder, derive_seed
-from vjengine.offline.memory import FLOOR, available, fitting
+from vjengine.offline.memory import fitting
 from vjengine.offline.progress import Interrupt
 from vjengine.offline.run_report import report
 
@@ -154,8 +154,8 @@ def run_job(
         settings, music, pictures = prepared(job, kind, continuation, keeper)
         chunk = _chunk(settings, continuation, say)
         opening = Opening(pictures=pictures, seed=derive_seed(settings.seed, "opening"))
-        plan = settings.plan(continuation, pictures)
-        with RunFolder.open(job.folder, plan, fresh=job.fresh, say=say) as run:
+        plan, versions = settings.plan(continuation, pictures), {"longcat": code_digest()}
+        with RunFolder.open(job.folder, plan, versions=versions, fresh=job.fresh, say=say) as run:
             film = Film(
                 settings,
                 continuation,
@@ -263,7 +263,7 @@ def forecast(job: Job, keeper: Interrupt, *, trial: bool = True) -> Forecast:
     kind = checked(job)
     with closing(make_continuation(kind.name, job.options)) as continuation:
         settings, music, pictures = prepared(job, kind, continuation, keeper)
-        chunk, words = fitting(continuation, settings.size, available())
+        chunk, words = fitting(continuation, settings.size)
         chunk = min(settings.chunk or max(chunk, 1), settings.frames)
         need = continuation.need(settings.size, chunk)
         pace = _trial(continuation, settings, pictures, keeper) if trial and kind.name == "builtin" else 0.0
@@ -286,7 +286,7 @@ def _chunk(settings: Settings, continuation: Continuation, say: Callable[[str], 
     """Return how many pictures at a time fit into memory, 0 for as many as are wanted anyway; or refuse in numbers."""
     if settings.chunk:
         return 0
-    frames, words = fitting(continuation, settings.size, available(), FLOOR)
+    frames, words = fitting(continuation, settings.size)
     if not frames:
         raise OutOfMemory(words)
     if frames == continuation.chunk:

@@ -67,6 +67,13 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
+def implied(model: str) -> str:
+    """Return the continuation that a model's name asks for by itself; ``builtin`` if it asks for none."""
+    from vjengine.offline.diffusion.films import FILMS
+
+    return "svd" if model in FILMS else "builtin"
+
+
 def make_continuation(name: str, options: Mapping[str, object] | None = None) -> Continuation:
     """Make the continuation ``name``; ``options`` are its own, by key.
 

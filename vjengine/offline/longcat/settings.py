@@ -102,7 +102,7 @@ class Settings:
         return float(self.frames / self.fps)
 
     def plan(self, continuation: Continuation, pictures: Pixels16 | None) -> Mapping[str, Any]:
-        """Return everything that decides the film's bytes.
+        """Return everything that decides the film's bytes but the code: a film goes on under a newer version.
 
         Args:
             continuation: what makes it.
@@ -115,7 +115,6 @@ class Settings:
             "begins with": "" if pictures is None else hashlib.sha256(pictures.tobytes()).hexdigest(),
             "settings": self,
             "seed": self.seed,
-            "code": code_digest(),
         }
 
 

@@ -12,7 +12,7 @@ from vjengine.audio.files import probe
 from vjengine.offline import disk
 from vjengine.offline.longcat.job import checked
 from vjengine.offline.longcat.registry import make_continuation
-from vjengine.offline.memory import available, fitting
+from vjengine.offline.memory import fitting
 from vjengine.offline.project.bundle import Project, edited
 from vjengine.offline.project.runner import Wanted, job_of
 from vjengine.offline.project.state import WORK, read_state
@@ -64,7 +64,7 @@ def forecast(project: Project, name: str, wanted: Wanted) -> Forecast:
     fps = job.fps or kind.fps
     words: list[str] = []
     with closing(make_continuation(kind.name, job.options)) as continuation:
-        chunk, why = fitting(continuation, job.size, available())
+        chunk, why = fitting(continuation, job.size)
         if why:
             words.append(why)
         chunk = job.chunk or chunk or continuation.chunk

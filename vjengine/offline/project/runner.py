@@ -14,9 +14,9 @@ from vjengine.offline.longcat.film import Film
 from vjengine.offline.longcat.job import Job, checked, prepared
 from vjengine.offline.longcat.prompts import Prompts, Wish
 from vjengine.offline.longcat.registry import kind_of, make_continuation
-from vjengine.offline.longcat.settings import LONGEST, Settings
+from vjengine.offline.longcat.settings import LONGEST, Settings, code_digest
 from vjengine.offline.manifest import Piece, RunFolder, derive_seed, read_record
-from vjengine.offline.memory import available, fitting
+from vjengine.offline.memory import fitting
 from vjengine.offline.progress import Interrupt
 from vjengine.offline.project.bundle import Project, edited, snapshot
 from vjengine.offline.project.keep import BASE, keep_cycle, throw_away
@@ -121,7 +121,13 @@ def run_project(project: Project, name: str, wanted: Wanted, keeper: Interrupt, 
         settings, music, pictures = prepared(job, kind, continuation, keeper)
         settings = _fitted(settings, continuation, job.folder, wanted.fresh, ways)
         try:
-            folder = RunFolder.open(job.folder, settings.plan(continuation, pictures), fresh=wanted.fresh, say=ways.say)
+            folder = RunFolder.open(
+                job.folder,
+                settings.plan(continuation, pictures),
+                versions={"longcat": code_digest()},
+                fresh=wanted.fresh,
+                say=ways.say,
+            )
         except ResumeError as error:
             raise _told(error, project, run) from error
         with folder:
@@ -264,7 +270,7 @@ def _fitted(settings: Settings, continuation: Continuation, folder: Path, fresh:
         before = None if fresh else read_record(folder)
         if before and isinstance(chunk := before["plan"].get("settings", {}).get("chunk"), int) and chunk > 0:
             return replace(settings, chunk=chunk)
-    frames, words = fitting(continuation, settings.size, available())
+    frames, words = fitting(continuation, settings.size)
     if not frames:
         raise OutOfMemory(words)
     if words:
