@@ -54,6 +54,7 @@ def read_prefix(
     *,
     thorough: bool = True,
     tell: Callable[[int, int], None] | None = None,
+    continued: bool = True,
 ) -> tuple[list[Piece], str]:
     """Return the pieces in ``folder`` that can be believed, and in words why no more of those there; changes nothing.
 
@@ -62,6 +63,7 @@ def read_prefix(
         key: as in :meth:`PieceStore.prefix`.
         thorough: read every byte; False looks at sizes only, for a glance at a long film.
         tell: told pieces read and pieces there.
+        continued: end with a piece that the next one can be made after; False for those who only want to see them.
     """
     good: list[Piece] = []
     indices = set(indices_in(folder))
@@ -78,8 +80,13 @@ def read_prefix(
         if len(indices) > len(good):
             why = f"{folder.name} {len(good)} is missing"
     # What comes next is made of what the last one carries; that may be gone, and then an earlier one must do.
-    while good and (harm := _harm(good[-1].folder, entries(good[-1].folder, passing=True), thorough)):
-        why = f"{folder.name} {good.pop().index} cannot be continued ({harm})"
+    back = 0
+    while continued and good and (harm := _harm(good[-1].folder, entries(good[-1].folder, passing=True), thorough)):
+        why = why or f"{folder.name} {good[-1].index} cannot be continued ({harm})"
+        good.pop()
+        back += 1
+    if back and good:
+        why += f"; what the next one needs is only kept beside {folder.name} {good[-1].index}"
     return good, why
 
 

@@ -23,6 +23,7 @@ from vjengine.offline.project.bundle import Project, read_project
 from vjengine.offline.project.new import new_project
 from vjengine.offline.project.runner import Wanted, Ways, run_project
 from vjengine.offline.project.state import State, read_state
+from vjengine.offline.project.verify import verify_run
 
 FAST = """\
 film: {size: 64x36, fps: 12, frames: 4, cycles: 2, noise: 0, retries: 0, tries: 2, SET}
@@ -181,3 +182,28 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert (tmp_path / "ink" / "runs" / "main" / "ink-main.mp4").is_file()
     assert main(["run", "..", "--cycles", "1"]) == 2
     assert main(["run", "-n", "a/b"]) == 2
+
+
+def test_a_damaged_cycle_costs_no_film(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong is told; a film that is whole is not replaced by a shorter one; the run makes the cycle again."""
+    made = project(tmp_path / "ink")
+    folder = made.run_path("main")
+    go(made, wanted=Wanted(cycles=3))
+    assemble(made, "main", final=False)
+    film = (folder / "base.mp4").read_bytes()
+    assert verify_run(folder) == []
+    clip = folder / "base.run" / "chunks" / "000002" / "clip.mkv"
+    clip.write_bytes(clip.read_bytes()[:-1] + b"?")
+    assert main(["status", str(made.folder), "--verify"]) == 1
+    assert "chunks 2 is damaged (clip.mkv was changed)" in capsys.readouterr().out
+    said: list[str] = []
+    assemble(made, "main", final=False, say=said.append)
+    assert "longer than what is left" in said[-1]
+    assert (folder / "base.mp4").read_bytes() == film
+    (folder / "base.mp4").write_bytes(film[:-1])
+    assert "not the film that was made" in "".join(verify_run(folder))
+    assemble(made, "main", final=False)
+    assert clip_info(folder / "base.mp4").frames == 5
+    go(made, wanted=Wanted(cycles=3))
+    assemble(made, "main", final=False)
+    assert (folder / "base.mp4").read_bytes() == film

@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from vjengine.errors import RecordError, ResumeError, UsageError
-from vjengine.offline.clips import join
+from vjengine.offline.clips import clip_info, join
 from vjengine.offline.finish.encoders import ENCODERS
 from vjengine.offline.finish.film import finish
 from vjengine.offline.lock import FolderLock
 from vjengine.offline.manifest import Piece, file_hash, plan_hash, read_record
-from vjengine.offline.pieces import PieceStore
+from vjengine.offline.pieces import read_prefix
 from vjengine.offline.progress import Progress
 from vjengine.offline.project.bundle import Project
 from vjengine.offline.project.keep import BASE
@@ -61,16 +61,19 @@ def assemble(
     made_of = plan_hash(
         {"pieces": [piece.digest for piece in pieces], "finish": options, "audio": file_hash(audio) if audio else ""}
     )
-    if base.is_file() and state.finished == made_of and (target.is_file() or not final):
+    films = [base, target] if final else [base]
+    if state.finished == made_of and all(_is_whole(film, state) for film in films):
         return _ended(state, run, target.name if target.is_file() else "", made_of)
     frames = sum(piece.frames for piece in pieces)
-    join(
-        [piece.clip for piece in pieces],
-        base,
-        fps,
-        lambda done: tell(Progress(done, len(pieces), 0.0, "putting the base film together")),
-    )
-    state = state.write(run, frames=frames, fps=float(fps), cycles=max(0, len(pieces) - 1), finished="")
+    if BASE in state.sums and _is_whole(base, state) and clip_info(base).frames > frames:
+        say(f"the base film is longer than what is left to make it of ({frames} pictures), and stays")
+        if final and target.name in state.sums and _is_whole(target, state):
+            return _ended(state, run, target.name, made_of)
+    else:
+        words = "putting the base film together"
+        join([piece.clip for piece in pieces], base, fps, lambda done: tell(Progress(done, len(pieces), 0.0, words)))
+        sums = {**state.sums, BASE: file_hash(base)}
+        state = state.write(run, frames=frames, fps=float(fps), cycles=max(0, len(pieces) - 1), finished="", sums=sums)
     if not final:
         return _ended(state, run, state.film, "")
     try:
@@ -78,7 +81,16 @@ def assemble(
     except ResumeError:
         # What an interrupted run left is of a film that has grown since.
         finish(base, target, options, audio=audio, progress=tell, fresh=True)
+    state = replace(state, sums={**state.sums, target.name: file_hash(target)})
     return _ended(state, run, target.name, made_of)
+
+
+def _is_whole(film: Path, state: State) -> bool:
+    """Return whether a film is there, every byte as it was written."""
+    try:
+        return film.is_file() and state.sums.get(film.name) in (None, file_hash(film))
+    except OSError:
+        return False
 
 
 def _ended(state: State, run: Path, film: str, made_of: str) -> State:
@@ -100,7 +112,10 @@ def finished_pieces(run: Path, say: Callable[[str], None]) -> tuple[list[Piece],
             f"there is no run {run.name} in {run.parent}: see `vjengine status`, or make one: vjengine run"
         )
     with closing(_Held(folder)):
-        pieces = PieceStore(folder / "chunks", folder / "set-aside", say, lambda line: None).prefix()
+        # Also one that no cycle can be made after is good to look at; what is damaged is left for the run to mend.
+        pieces, why = read_prefix(folder / "chunks", continued=False)
+    if why:
+        say(f"{why}: the film ends before it; vjengine run makes it anew")
     if not pieces:
         raise UsageError(f"the run {run.name} has no finished cycle yet: go on with vjengine run -n {run.name}")
     try:

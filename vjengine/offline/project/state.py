@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class State:
         standby: cycles that the built-in continuation made because the backend failed.
         finished: what the final film was made of, to see whether it is of all there is.
         film: name of the final film; empty if there is none.
+        sums: SHA-256 of its films, by name.
     """
 
     title: str = ""
@@ -44,6 +45,7 @@ class State:
     standby: tuple[int, ...] = ()
     finished: str = ""
     film: str = ""
+    sums: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -66,9 +68,10 @@ def read_state(run: Path) -> State | None:
     try:
         with (run / STATE).open("rb") as file:
             data = json.loads(file.read(_MOST))
-        known = {field.name for field in fields(State)}
+        known = {entry.name for entry in fields(State)}
         state = State(**{key: value for key, value in data.items() if key in known})
-        state = replace(state, standby=tuple(int(cycle) for cycle in state.standby))
+        sums = {str(name): str(digest) for name, digest in state.sums.items()}
+        state = replace(state, standby=tuple(int(cycle) for cycle in state.standby), sums=sums)
         if not isinstance(state.frames, int) or not isinstance(state.fps, int | float):
             return None
     except (OSError, ValueError, TypeError, AttributeError):
