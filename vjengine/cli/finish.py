@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from vjengine.offline.clips import clip_info
     from vjengine.offline.finish.cadence import parse_rate
     from vjengine.offline.finish.exports import ExportSet, export
-    from vjengine.offline.finish.film import finish
+    from vjengine.offline.finish.film import finish, parts_of
     from vjengine.offline.finish.grade import parse_grade
     from vjengine.offline.finish.options import FinishOptions, named_size
     from vjengine.offline.finish.youtube import read_chapters
@@ -133,7 +134,8 @@ def run(args: argparse.Namespace) -> int:
                 words = f"{state.done}/{state.total}" + ("" if left is None else f", {span(left)} left")
                 bar.update(task, description=state.words, completed=state.done, total=state.total, left=words)
 
-            done = finish(args.film, out, options, audio=args.audio, progress=show, fresh=args.fresh)
+            more = set(wanted) != {"master"}
+            done = finish(args.film, out, options, audio=args.audio, progress=show, fresh=args.fresh, keep=more)
             made = export(
                 done.path,
                 ExportSet(wanted, title=args.title or out.stem, artist=args.artist, tags=args.tags, chapters=chapters),
@@ -141,7 +143,10 @@ def run(args: argparse.Namespace) -> int:
                 audio_start=start,
                 options=options,
                 progress=show,
+                folder=parts_of(out) if more else None,
             )
+            if more:
+                shutil.rmtree(parts_of(out), ignore_errors=True)
     info = clip_info(done.path)
     size = f"{done.size[0]}x{done.size[1]}"
     print(f"{done.frames} pictures, {float(info.duration):.2f} s, {size}, {done.encoder}: {done.path}")

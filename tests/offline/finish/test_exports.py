@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from vjengine.offline.finish.loop import find_seam, looped
 from vjengine.offline.finish.music import chapters_of, strongest
 from vjengine.offline.finish.thumbnail import best_picture, quality
 from vjengine.offline.finish.youtube import metadata, read_chapters
+from vjengine.offline.progress import Progress
 
 SECTIONS = [
     Section(0.0, 20.0, 0.3, "intro"),
@@ -118,3 +120,29 @@ def test_a_film_becomes_a_whole_set(tmp_path: Path, scenes: SimpleNamespace) -> 
     assert number not in (10, 20)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({*made, "film.mkv", "music.wav"})
     assert next(read_clip(tmp_path / "film-square.mp4")).std() > 5
+
+
+def test_an_interrupted_set_goes_on_with_the_next(tmp_path: Path, scenes: SimpleNamespace) -> None:
+    film, parts = tmp_path / "film.mkv", tmp_path / "film.parts"
+    with ClipWriter(film, (64, 36), 8, quality="lossless") as writer:
+        for n in range(16):
+            writer.write(scenes.moment(n / 8, (64, 36)))
+    wanted = ExportSet(("shorts", "square", "thumbnail"), tall=(54, 96))
+
+    def leave(state: Progress) -> None:
+        if state.words == "square loop":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(film, wanted, progress=leave, folder=parts)
+    short = tmp_path / "film-short-1.mp4"
+    before = short.stat().st_mtime_ns
+    assert not (tmp_path / "film-square.mp4").exists()
+    seen: set[str] = set()
+    made = export(film, wanted, progress=lambda state: seen.add(state.words), folder=parts)
+    assert seen == {"square loop", "thumbnail"}
+    assert [path.name for path in made] == ["film-short-1.mp4", "film-square.mp4", "film-thumbnail.jpg"]
+    assert short.stat().st_mtime_ns == before
+    short.write_bytes(b"damaged")
+    export(film, replace(wanted, wanted=("shorts",)), folder=parts)
+    assert clip_info(short).frames == 16

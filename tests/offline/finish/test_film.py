@@ -1,4 +1,10 @@
 import hashlib
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +101,47 @@ def test_interrupted_and_resumed_is_the_same_film(base: Path, tone: Path, tmp_pa
     assert not (tmp_path / "resumed.mp4.parts").exists()
 
 
+def test_killed_at_any_moment_and_resumed_is_the_same_film(tmp_path: Path, scenes: SimpleNamespace) -> None:
+    base, whole, killed = (tmp_path / name for name in ("base.mkv", "whole.mp4", "killed.mp4"))
+    moments = [scenes.moment(n / 12, SIZE) for n in range(12)]
+    with ClipWriter(base, SIZE, 12, quality="lossless") as writer:
+        for n in range(144):
+            writer.write(moments[n % 12])
+    options = FinishOptions(fps=Fraction(24), encoder="x264", processes=1)
+    finish(base, whole, options)
+    command = [sys.executable, "-m", "vjengine.cli.main", "finish", str(base), "-o", str(killed)]
+    parts = tmp_path / "killed.mp4.parts"
+    for _ in range(5):  # where others hold the processor up, the film may be done before it is killed
+        with subprocess.Popen([*command, "--fps", "24", "--encoder", "x264", "--jobs", "1"]) as process:
+            for _ in range(6000):  # until a segment is whole
+                if list(parts.glob("finish-*/000000/piece.json")) or process.poll() is not None:
+                    break
+                threading.Event().wait(0.005)
+            process.kill()
+        if not killed.exists():
+            break
+        killed.unlink()
+    done = finish(base, killed, options)
+    assert 0 < done.reused < 288
+    assert digest(killed) == digest(whole)
+    assert not parts.exists()
+
+
+def test_a_film_that_is_kept_is_not_made_twice(base: Path, tone: Path, tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+    first = finish(base, out, FAST, audio=tone, keep=True)
+    before = out.stat().st_mtime_ns
+    again = finish(base, out, FAST, audio=tone, keep=True)
+    assert (first.reused, again.reused, out.stat().st_mtime_ns) == (0, 48, before)
+    finish(base, out, replace(FAST, title="Night"), audio=tone, keep=True)  # other bytes: made
+    with av.open(str(out)) as film:
+        assert film.metadata["title"] == "Night"
+    out.write_bytes(b"something else")
+    assert finish(base, out, FAST, audio=tone).reused == 0
+    assert clip_info(out).frames == 48
+    assert not (tmp_path / "film.mp4.parts").exists()
+
+
 def test_two_processes_make_the_same_film(base: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
     short = FinishOptions(fps=Fraction(24), encoder="x264", processes=1, segment=1.0)
@@ -140,6 +187,17 @@ def test_prores_and_av1_where_they_open(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="x264"):
         choose_encoder("divx", SIZE, Fraction(24), tmp_path / "film.mp4")
     assert set(ENCODERS) >= {"x264", "nvenc", "prores", "av1"}
+    try:
+        choose_encoder("av1", SIZE, Fraction(24), tmp_path / "film.mkv")
+    except RecordError as error:
+        pytest.skip(str(error))
+    made = [tmp_path / name for name in ("one.mp4", "two.mp4")]
+    for path in made:
+        finish(base, path, replace(FAST, encoder="av1"))
+    assert (clip_info(made[0]).codec, clip_info(made[0]).frames) in (("av1", 48), ("libdav1d", 48))
+    assert digest(made[0]) == digest(made[1])
+    shown, film = list(read_clip(made[0])), list(read_clip(base))
+    assert all(np.abs(shown[2 * n].astype(int) - film[n]).mean() < 6.0 for n in range(24))
 
 
 def test_what_cannot_be_is_said_before_the_work(base: Path, tone: Path, tmp_path: Path) -> None:
@@ -186,6 +244,37 @@ def test_a_full_disk_is_said_and_nothing_is_lost(base: Path, tmp_path: Path, mon
         finish(base, out, FAST)
     monkeypatch.undo()
     assert finish(base, out, FAST).frames == 48
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here (needs root)")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_stops_the_film_and_loses_nothing(
+    base: Path, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vjengine.offline.disk.MARGIN", 0)  # so that it is the writing that fails, not the look before
+    out, whole = small_disk / "film.mp4", tmp_path / "whole.mp4"
+    large = replace(FAST, size=(640, 360), crf=4)  # two of its four segments fit, and not the third
+    (small_disk / "ballast").write_bytes(bytes(900_000))
+    with pytest.raises(RecordError, match="is full"):
+        finish(base, out, large)
+    (small_disk / "ballast").unlink()
+    with pytest.raises(RecordError, match="is full"):  # all segments fit, and not the film beside them
+        finish(base, out, large)
+    assert [path.name for path in small_disk.iterdir()] == ["film.mp4.parts"]
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    assert finish(base, out, large).reused == 48
+    finish(base, whole, large)
+    assert digest(out) == digest(whole)
 
 
 @pytest.mark.parametrize(("method", "upscale"), [("rife", "lanczos"), ("dis", "realesrgan")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from vjengine.offline.clips import ClipInfo, add_sound, clip_info, join, read_cl
 from vjengine.offline.finish.encoders import Encoder, FilmWriter, choose_encoder
 from vjengine.offline.finish.framing import cropped, interest_of
 from vjengine.offline.finish.loop import find_seam, looped
+from vjengine.offline.finish.made import Made
 from vjengine.offline.finish.music import chapters_of, heard, strongest
 from vjengine.offline.finish.options import FinishOptions
 from vjengine.offline.finish.pictures import fitted
 from vjengine.offline.finish.thumbnail import best_picture, save_thumbnail
 from vjengine.offline.finish.youtube import metadata
+from vjengine.offline.manifest import file_hash
 from vjengine.offline.progress import Meter, Progress
 
 Pixels8 = npt.NDArray[np.uint8]
@@ -30,6 +32,7 @@ Pixels8 = npt.NDArray[np.uint8]
 TALL = (1080, 1920)
 """px of a short."""
 
+_VERSION = 1  # of everything here that decides what exports look like
 _SHORT, _SHORTS = 30.0, 3  # s of one, and how many
 _LOOP = (4.0, 10.0)  # s, least and most
 _LOOKED_IN = 20.0  # s of film in which a loop is sought
@@ -68,10 +71,11 @@ def export(
     audio_start: float = 0.0,
     options: FinishOptions | None = None,
     progress: Callable[[Progress], None] | None = None,
+    folder: Path | None = None,
 ) -> list[Path]:
     """Make what is ``wanted`` of the finished ``film``, beside it: ``FILM-short-1.mp4``, ``FILM-square.mp4`` …
 
-    Each appears whole or not at all; what is there is written over.
+    Each appears whole or not at all; what is there is written over, unless ``folder`` says that it is the same.
 
     Args:
         film: a finished film.
@@ -80,6 +84,7 @@ def export(
         audio_start: s into the music at which the film begins.
         options: encoder and quality of the clips.
         progress: told how far it is; whatever it raises stops the work.
+        folder: where to note what is made, so that the same call after an interruption goes on with the next.
 
     Returns:
         The files made.
@@ -92,7 +97,18 @@ def export(
         return []
     info = clip_info(film)
     sound = audio if audio is not None else (film if info.audio else None)
-    maker = _Exports(film, info, wanted, sound, audio_start if audio is not None else 0.0, options, progress)
+    offset = audio_start if audio is not None else 0.0
+    settings = options or FinishOptions()
+    decides = {
+        "exports": _VERSION,
+        "film": file_hash(film),
+        "sound": file_hash(sound) if sound is not None else "",
+        "sound_start": offset,
+        "wanted": {name: value for name, value in asdict(wanted).items() if name != "wanted"},
+        "encoder": [settings.encoder, settings.crf],
+    }
+    made_before = Made(folder, decides)
+    maker = _Exports(film, info, wanted, sound, offset, options, progress, made_before)
     made: list[Path] = []
     for name, make in (
         ("shorts", maker.shorts),
@@ -115,7 +131,9 @@ class _Exports:
         sound_start: float,
         options: FinishOptions | None,
         progress: Callable[[Progress], None] | None,
+        made: Made,
     ) -> None:
+        self._made = made
         self._film, self._info, self._wanted = film, info, wanted
         self._sound, self._sound_start = sound, sound_start
         self._options = replace(options or FinishOptions(), encoder=_for_web(options))
@@ -130,6 +148,10 @@ class _Exports:
         share = min(1.0, self._info.size[1] * tall[0] / tall[1] / self._info.size[0])
         made = []
         for number, (start, stop) in enumerate(stretches, 1):
+            target = self._beside(f"short-{number}.mp4")
+            made.append(target)
+            if self._made.has(target):
+                continue
             first, last = self._range(start, min(stop, length))
             words = f"short {number} of {len(stretches)}"
             meter = Meter(2 * (last - first))
@@ -139,13 +161,14 @@ class _Exports:
                 fitted(cropped(pixels, float(left), share), tall, "fill")
                 for pixels, left in zip(read_clip(self._film, first, last), path, strict=True)
             )
-            target = self._beside(f"short-{number}.mp4")
             self._encode(self._counted(shown, meter, last - first, words), tall, target, float(first / self._info.fps))
-            made.append(target)
         return made
 
     def square(self) -> list[Path]:
         """Make a silent square loop of the strongest place."""
+        target = self._beside("square.mp4")
+        if self._made.has(target):
+            return [target]
         side = min(_SQUARE, self._info.size[1] // 2 * 2, self._info.size[0] // 2 * 2)
         size = (side, side)
         start, _ = self._strongest(_LOOKED_IN, 1)[0]
@@ -159,12 +182,14 @@ class _Exports:
         def stretch(begin: int, end: int) -> Iterator[Pixels8]:
             return (fitted(p, size, "fill") for p in read_clip(self._film, first + begin, first + end))
 
-        target = self._beside("square.mp4")
         self._encode(self._counted(looped(stretch, seam), meter, last - first, "square loop"), size, target, None)
         return [target]
 
     def thumbnail(self) -> list[Path]:
         """Choose and write one picture."""
+        target = self._beside("thumbnail.jpg")
+        if self._made.has(target):
+            return [target]
         meter: list[Meter] = []
 
         def tick(done: int, total: int) -> None:
@@ -173,8 +198,8 @@ class _Exports:
             self._tell(meter[0].at(done, "thumbnail"))
 
         _, pixels = best_picture(self._film, self._info, tick)
-        target = self._beside("thumbnail.jpg")
         save_thumbnail(pixels, target)
+        self._made.note(target)
         return [target]
 
     def youtube(self) -> list[Path]:
@@ -247,6 +272,7 @@ class _Exports:
             raise disk.failure(target, error) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        self._made.note(target)
 
 
 def _for_web(options: FinishOptions | None) -> str:

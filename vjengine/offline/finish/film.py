@@ -37,6 +37,7 @@ def finish(
     run: RunFolder | None = None,
     progress: Callable[[Progress], None] | None = None,
     fresh: bool = False,
+    keep: bool = False,
 ) -> Finished:
     """Make ``out`` of the film ``base``: rate, size, grade, encoder, sound, chapters.
 
@@ -52,6 +53,8 @@ def finish(
         run: where the segments are kept; None keeps them in ``OUT.parts`` until ``out`` is there.
         progress: told how far it is, often; whatever it raises stops the work, and nothing finished is lost.
         fresh: throw away what an interrupted run left in ``OUT.parts``.
+        keep: leave in ``OUT.parts`` what says that ``out`` is done, so that the same call makes nothing twice; who asks
+            for it deletes the folder (:func:`parts_of`) when all that is made of ``out`` is there, too.
 
     Raises:
         UsageError: if the options make no sense.
@@ -67,13 +70,18 @@ def finish(
     recipe, encoder = _recipe(base, info, out, options)
     plan = _plan(base, info, recipe, encoder, options)
     own = run is None
-    held = run if run is not None else RunFolder.open(out.with_name(out.name + ".parts"), plan, fresh=fresh)
+    held = run if run is not None else RunFolder.open(parts_of(out), plan, fresh=fresh)
     try:
         key = plan_hash(plan)
+        cadence = recipe.cadence
+        sound = audio if audio is not None else (base if info.audio else None)
+        whole = plan_hash(_whole(plan, options, sound))
+        if _is_done(held.noted("finished"), out, whole):
+            elapsed = time.perf_counter() - began
+            return Finished(out, cadence.count, cadence.fps, recipe.size, encoder.name, cadence.count, elapsed)
         store = held.pieces(f"finish-{key[:8]}")
         pieces = store.prefix(lambda index: key)
         reused = sum(piece.frames for piece in pieces)
-        cadence = recipe.cadence
         meter = Meter(cadence.count, reused)
         tell = progress or (lambda state: None)
         tell(meter.at(reused, "getting ready"))
@@ -86,17 +94,40 @@ def finish(
         )  # fmt: skip
         tell(meter.at(cadence.count, "joining"))
         made = store.prefix(lambda index: key)
-        sound = audio if audio is not None else (base if info.audio else None)
         _assemble(made, held.path / "film.mkv", out, cadence.fps, options, encoder, sound)
-        held.note("finished", {"path": out.name, "frames": cadence.count, "encoder": encoder.name})
+        done = {"path": out.name, "frames": cadence.count, "encoder": encoder.name, "whole": whole}
+        held.note("finished", {**done, "sha256": file_hash(out)} if keep or not own else done)
         store.clear()
     finally:
         if own:
             held.close()
-    if own:
+    if own and not keep:
         shutil.rmtree(held.path, ignore_errors=True)
     elapsed = time.perf_counter() - began
     return Finished(out, cadence.count, cadence.fps, recipe.size, encoder.name, reused, elapsed)
+
+
+def parts_of(out: Path) -> Path:
+    """Return the folder that keeps what there is of the film ``out`` while it, and what is made of it, is not done."""
+    return out.with_name(out.name + ".parts")
+
+
+def _whole(plan: dict[str, Any], options: FinishOptions, sound: Path | None) -> dict[str, Any]:
+    """Return what decides the film's bytes: its pictures, and what they are put together with."""
+    return {
+        "pictures": plan,
+        "sound": file_hash(sound) if sound is not None else "",
+        "sound_start": options.sound_start,
+        "texts": [options.title, options.artist],
+        "chapters": [list(chapter) for chapter in options.chapters],
+    }
+
+
+def _is_done(noted: Any, out: Path, whole: str) -> bool:
+    """Return whether ``out`` is the very film that was noted as finished."""
+    if not isinstance(noted, dict) or noted.get("whole") != whole or not out.is_file():
+        return False
+    return bool(file_hash(out) == noted.get("sha256"))
 
 
 def _checked(base: Path, out: Path, options: FinishOptions, audio: Path | None) -> ClipInfo:
