@@ -14,6 +14,7 @@ from vjengine.cli.arguments import number
 from vjengine.errors import UsageError
 
 if TYPE_CHECKING:
+    from vjengine.offline.album.album import AlbumAsk
     from vjengine.offline.album.job import Job
     from vjengine.offline.album.setlist import Setlist
     from vjengine.offline.album.work import News, Pool
@@ -57,7 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--run-folder", type=Path, metavar="DIR", help="where tracks are kept (default: NAME.album)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where what was heard in tracks is kept")
     parser.add_argument("--fresh", action="store_true", help="throw away what was rendered before")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be rendered, and render nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be rendered and what it takes: time, memory, disk"
+    )
     parser.add_argument("--sound", choices=("aac", "flac", "pcm"), default="aac", help="sound's codec (default: aac)")
     group = parser.add_argument_group("instead of what the setlist says")
     group.add_argument("--size", metavar="WxH", help="size of the film")
@@ -91,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         load_ray()
     ask = AlbumAsk(args.output, args.run_folder, args.cache, retries, args.fresh, args.sound)
     if args.dry_run:
-        return _plan(setlist, ask.run_folder)
+        return _plan(setlist, ask, min(workers or 1, len(setlist.tracks)))
 
     def make_pool(jobs: int) -> Pool:
         if args.ray is not None:
@@ -148,35 +151,49 @@ def _with_arguments(setlist: Setlist, args: argparse.Namespace) -> Setlist:
     return replace(setlist, tracks=tuple(replace(entry, **named) for entry in setlist.tracks), **changes)
 
 
-def _plan(setlist: Setlist, folder: Path) -> int:
-    """Show what would be rendered."""
+def _plan(setlist: Setlist, ask: AlbumAsk, workers: int) -> int:
+    """Show what would be rendered, and what it takes."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from vjengine.audio.files import probe
     from vjengine.offline.album.job import plan_jobs
+    from vjengine.offline.album.rehearsal import Planned, rehearse_album
     from vjengine.offline.album.report import clock
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "at", "title", "length", "frames", "look", "seed", "gap", "crossfade", ""):
         table.add_column(name, justify="left" if name in ("title", "look") else "right")
-    at, frames = 0.0, 0
-    for job, entry in zip(plan_jobs(setlist), setlist.tracks, strict=True):
+    at = 0.0
+    seen: set[str] = set()
+    tracks: list[Planned] = []
+    cache = ask.cache or ask.run_folder / "heard"
+    jobs = plan_jobs(setlist, cache if cache.is_dir() else None)  # nothing is to be written
+    for job, entry in zip(jobs, setlist.tracks, strict=True):
         length = entry.duration if entry.duration is not None else probe(entry.file).duration - entry.start
-        there = (folder / f"track-{job.key[:20]}" / "000000" / "piece.json").is_file()
+        there = (ask.run_folder / f"track-{job.key[:20]}" / "000000" / "piece.json").is_file() and not ask.fresh
         count = round((length + entry.gap) * setlist.fps)
-        table.add_row(
-            str(job.index + 1), clock(at), job.title, clock(length), str(count), entry.look,
+        look = f"{entry.look}, {entry.score.name}" if entry.score is not None else entry.look
+        row = (
+            str(job.index + 1), clock(at), job.title, clock(length), str(count), look,
             str(job.options.picture.seed), f"{entry.gap:g} s", f"{entry.crossfade or 0:g} s",
             "is there" if there else "",
         )  # fmt: skip
+        table.add_row(*(Text(cell) for cell in row))
+        tracks.append(Planned(job, count, there or job.key in seen))
+        seen.add(job.key)
         at += length + entry.gap
-        frames += count
+    console = Console(stderr=True, highlight=False)
+    with console.status("trying a few frames") as status:
+        estimate = rehearse_album(tracks, lambda words: status.update(Text(words)))
     Console().print(table)
     width, height = setlist.size
     print(
-        f"{len(setlist.tracks)} tracks, {clock(at)}, about {frames} frames of {width}x{height} at {setlist.fps:g} fps"
+        f"{len(setlist.tracks)} tracks, {clock(at)}, about {sum(track.frames for track in tracks)} frames of "
+        f"{width}x{height} at {setlist.fps:g} fps"
     )
+    print("\n".join(estimate.lines(ask.output, workers)))
     return 0
 
 

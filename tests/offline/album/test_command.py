@@ -1,6 +1,7 @@
 """``vjengine album`` as it is typed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,8 @@ def test_a_dry_run_shows_the_plan_and_makes_nothing(setlist: Path, tmp_path: Pat
     assert main(["album", str(setlist), "-o", str(tmp_path / "x.mp4"), "--dry-run", "--fps", "25"]) == 0
     said = capfd.readouterr().out
     assert "2 tracks, 0:06, about 160 frames of 64x36 at 25 fps" in said
+    for words in (r"time +about .* frames to render", r"memory +about \d{2,4} MiB", r"disk +about 0\.\d MB .* MB more"):
+        assert re.search(words, said), said
     assert not (tmp_path / "x.album").exists()
 
 

@@ -117,7 +117,7 @@ def render_track(job: Job, folder: Path, tell: Tell) -> TrackFilm:
     def progress(done: Progress) -> None:
         tell("rendering", done.done, total)
 
-    staged = _staged(job, tell)
+    staged = staged_job(job, tell)
     engine = OfflineEngine(
         # The picture goes on through gap and fade: the engine hears silence there, or what follows an excerpt.
         replace(staged.options, duration=None, frames=total),
@@ -149,8 +149,12 @@ def _hear(job: Job, start: float, duration: float | None, tell: Tell) -> Heard:
     )
 
 
-def _staged(job: Job, tell: Tell) -> Staged:
-    """Lay the job's score on its track, whose beats and sections count from its own start, not the excerpt's."""
+def staged_job(job: Job, tell: Tell) -> Staged:
+    """Lay the job's score on its track, whose beats and sections count from its own start, not the excerpt's.
+
+    Raises:
+        VJError: if the track, look or score is unusable.
+    """
     score = load_score(job.score) if job.score is not None else None
     listens = score is not None and score.listens
     return stage(job.options, score, _hear(job, 0.0, None, tell).analysis if listens else None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from vjengine.engine.offline import OfflineEngine, Progress, frames_to_render
+from vjengine.engine.offline import OfflineEngine, Progress, Sink, frames_to_render
 from vjengine.offline import disk
 from vjengine.offline.memory import Peak, host_available
 from vjengine.offline.preview.drawing import clock
@@ -68,8 +68,17 @@ class Estimate:
         return lines
 
 
-def rehearse(staged: Staged, say: Callable[[str], None] = lambda words: None) -> Estimate:
+def rehearse(
+    staged: Staged,
+    say: Callable[[str], None] = lambda words: None,
+    sink: Callable[[Path, int], Sink] | None = None,
+) -> Estimate:
     """Render a few frames from the middle of the film, as large as they will be, and throw them away.
+
+    Args:
+        staged: the render.
+        say: told what is done.
+        sink: makes what takes the frames instead of a film, from a folder and how many there are at most.
 
     Raises:
         VJError: whatever would keep the film from being made.
@@ -93,9 +102,10 @@ def rehearse(staged: Staged, say: Callable[[str], None] = lambda words: None) ->
         trial = replace(options, output=film, start=middle, duration=None, frames=tried, stats=None, metrics=None)
         trial = replace(trial, perform=None)
         player = replace(staged, options=trial).player()
-        engine = OfflineEngine(trial, progress=progress, say=say, conductor=player)
+        taker = sink(Path(folder), tried) if sink is not None else None
+        engine = OfflineEngine(trial, progress=progress, say=say, sink=taker, conductor=player)
         report = engine.run()
-        size = film.stat().st_size if film.is_file() else 0
+        size = sum(file.stat().st_size for file in Path(folder).iterdir())
     ready = marks[0] - began
     warm = min(_WARM, len(marks) - 1)
     spent = marks[-1] - marks[warm]
