@@ -1,17 +1,24 @@
 """Pictures in between: ours against FFmpeg's minterpolate, in speed and against pictures that were left out.
 
 Moving material whose every moment is known (sliding, turning, growing, a disc that passes, and the built-in
-generator's scenes) is thinned to every other picture, or every fourth; what each method puts in their place is
-compared with what was there. Speed is counted over the same pictures in seconds of processor time, reading included, so
-that neither threads nor whatever else the machine does decide who is faster.
+generator's scenes, or films given with ``--film``) is thinned to every fifth picture, as 12 a second of 60; what each
+method puts in their place is compared with what was there.
+
+Speed is counted twice. First over the same pictures in seconds of processor time, reading included, so that neither
+threads nor whatever else the machine does decide who is faster. Then as one waits for it: from a film of 12 pictures a
+second to a finished one of 60, ``vjengine finish`` with its two segments at a time against ``ffmpeg -vf minterpolate``
+with as many threads as it likes and the same encoder, starting and joining included.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,14 +28,15 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import Report, arguments
-from vjengine.offline.clips import ClipWriter
+from vjengine.offline.clips import ClipWriter, clip_info, read_clip
 from vjengine.offline.finish.cadence import Cadence
-from vjengine.offline.finish.options import Method
+from vjengine.offline.finish.film import finish
+from vjengine.offline.finish.options import FinishOptions, Method
 from vjengine.offline.finish.pictures import Recipe, pictures
 
 Pixels8 = npt.NDArray[np.uint8]
 SIZE = (1024, 576)
-FPS = 48
+FPS = 60
 GENERATED = ("fields", "ribbons", "tunnel", "orbits", "reaction")
 
 
@@ -104,52 +112,110 @@ def judge(path: Path, truth: list[Pixels8], every: int, method: Method) -> tuple
     """Return PSNR (dB), SSIM and pictures a processor second of ``method`` where pictures were left out."""
     kept = 1 + (len(truth) - 1) // every
     # Rates stand for nothing here but their ratio.
-    recipe = Recipe(path, Cadence(Fraction(12), Fraction(12 * every), kept), SIZE, SIZE, method=method)
+    size = truth[0].shape[1], truth[0].shape[0]
+    recipe = Recipe(path, Cadence(Fraction(12), Fraction(12 * every), kept), size, size, method=method)
     count = (kept - 1) * every  # minterpolate drops what lies behind the last picture: nobody is judged by it
     started = time.process_time()
     made = list(pictures(recipe, 0, count))
     elapsed = time.process_time() - started
     # The peer misses its last two intervals, too.
-    judged = [n for n in range(count - 2 * every) if n % every]
+    left_out = [n for n in range(count - 2 * every) if n % every]
     return (
-        float(np.mean([psnr(made[n], truth[n]) for n in judged])),
-        float(np.mean([ssim(made[n], truth[n]) for n in judged])),
+        float(np.mean([psnr(made[n], truth[n]) for n in left_out])),
+        float(np.mean([ssim(made[n], truth[n]) for n in left_out])),
         count / elapsed,
     )
+
+
+def judged(report: Report, scenes: Mapping[str, Callable[[], list[Pixels8]]], every: int) -> None:
+    """Report quality and speed for each scene, and their means."""
+    figures: dict[str, list[tuple[float, float, float]]] = {"ours": [], "peer": []}
+    with tempfile.TemporaryDirectory(prefix="vjengine-bench-") as folder:
+        for name, scene in scenes.items():
+            truth = scene()
+            height, width = truth[0].shape[:2]
+            path = Path(folder) / "kept.mkv"
+            with ClipWriter(path, (width, height), 12, quality="lossless") as writer:
+                for picture in truth[::every]:
+                    writer.write(picture)
+            ours = judge(path, truth, every, "dis")
+            peer = judge(path, truth, every, "minterpolate")
+            figures["ours"].append(ours)
+            figures["peer"].append(peer)
+            report.add(f"{name}: PSNR", "dB", ours[0], peer=peer[0], goal=">= minterpolate")
+            report.add(f"{name}: SSIM", "", ours[1], peer=peer[1], goal=">= minterpolate")
+            report.add(f"{name}: speed", "fps/core", ours[2], peer=peer[2])
+    means = {who: np.mean(np.array(rows), axis=0) for who, rows in figures.items()}
+    for place, (what, unit) in enumerate((("PSNR", "dB"), ("SSIM", ""), ("speed", "fps/core"))):
+        goal = "the command counts" if what == "speed" else ">= minterpolate"
+        report.add(f"all: {what}", unit, float(means["ours"][place]), peer=float(means["peer"][place]), goal=goal)
+
+
+def command(report: Report, seconds: int, peer_seconds: int) -> None:
+    """Report how long one waits for a film of 60 pictures a second, with ours and with FFmpeg's own command."""
+    tool = shutil.which("ffmpeg")
+    with tempfile.TemporaryDirectory(prefix="vjengine-bench-") as name:
+        folder = Path(name)
+        bases = {}
+        for length in {seconds, peer_seconds}:
+            bases[length] = folder / f"{length}.mkv"
+            with ClipWriter(bases[length], SIZE, 12) as writer:
+                # There and back again: a long film of few pictures.
+                turn = [*moved("slide", 5 * 24)][::5]
+                for n in range(12 * length):
+                    writer.write(turn[abs((n + 23) % 46 - 23)])
+        started, busy = time.perf_counter(), processor_time()
+        # Started anew, as from a command line: the pool's processes import this module, too.
+        done = finish(bases[seconds], folder / "film.mp4", FinishOptions(fps=Fraction(60), encoder="x264", processes=2))
+        ours = done.frames / (time.perf_counter() - started), done.frames / (processor_time() - busy)
+        peer: tuple[float | None, float | None] = None, None
+        if tool is None:
+            report.note("there is no ffmpeg command here: its figure is missing")
+        else:
+            words = "-nostdin -v error -i {} -vf minterpolate=fps=60 -c:v libx264 -preset veryfast -crf 16 -an {}"
+            line = [w.format(bases[peer_seconds]) if w == "{}" else w for w in words.split()[:-1]]
+            started, busy = time.perf_counter(), processor_time()
+            subprocess.run([tool, *line, str(folder / "peer.mp4")], check=True)
+            made = clip_info(folder / "peer.mp4").frames
+            peer = made / (time.perf_counter() - started), made / (processor_time() - busy)
+    report.add("the command, 12 to 60 fps", "fps", ours[0], peer=peer[0], goal=">= 8 x minterpolate")
+    report.add("the command, a processor second", "fps/core", ours[1], peer=peer[1])
+
+
+def processor_time() -> float:
+    """Return the processor seconds that this process and those it waited for have taken."""
+    return sum(os.times()[:4])
+
+
+def pictures_of(film: Path, count: int) -> list[Pixels8]:
+    """Return the first ``count`` pictures of ``film``, or as many as it has."""
+    return list(read_clip(film, 0, min(count, clip_info(film).frames)))
+
+
+def _listed(scene: Callable[[str, int], Iterator[Pixels8]], name: str, count: int) -> list[Pixels8]:
+    return list(scene(name, count))
 
 
 def main() -> int:
     """Run the benchmark."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--every", type=int, default=4, help="keep one picture in so many (default: 4)")
+    parser.add_argument("--every", type=int, default=5, help="keep one picture in so many (default: 5)")
+    parser.add_argument("--film", type=Path, nargs="+", metavar="FILE", help="judge by these films, 60 pictures/s")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     report = Report("interpolate", as_json=args.json)
-    scenes: dict[str, Callable[[int], Iterator[Pixels8]]] = {
-        kind: partial(moved, kind) for kind in ("slide", "turn", "zoom", "disc passes")
-    }
+    count = (12 if args.full else 3) * args.every + 1
+    if args.film:
+        judged(report, {film.stem: partial(pictures_of, film, count) for film in args.film}, args.every)
+        return 0
     families = GENERATED if args.full else GENERATED[:1]
-    scenes |= {family: partial(generated, family) for family in families}
-    count = (12 if args.full else 5) * args.every + 1
-    figures: dict[str, list[tuple[float, float, float]]] = {"ours": [], "peer": []}
-    with tempfile.TemporaryDirectory(prefix="vjengine-bench-") as folder:
-        for name, scene in scenes.items():
-            truth = list(scene(count))
-            path = Path(folder) / "kept.mkv"
-            with ClipWriter(path, SIZE, 12, quality="lossless") as writer:
-                for picture in truth[:: args.every]:
-                    writer.write(picture)
-            ours = judge(path, truth, args.every, "dis")
-            peer = judge(path, truth, args.every, "minterpolate")
-            figures["ours"].append(ours)
-            figures["peer"].append(peer)
-            report.add(f"{name}: PSNR", "dB", ours[0], peer=peer[0], goal=">= minterpolate")
-            report.add(f"{name}: SSIM", "", ours[1], peer=peer[1], goal=">= minterpolate")
-            report.add(f"{name}: speed", "fps/core", ours[2], peer=peer[2], goal=">= 8 x minterpolate")
-    means = {who: np.mean(np.array(rows), axis=0) for who, rows in figures.items()}
-    for place, (what, unit) in enumerate((("PSNR", "dB"), ("SSIM", ""), ("speed", "fps/core"))):
-        goal = ">= 8 x minterpolate" if what == "speed" else ">= minterpolate"
-        report.add(f"all: {what}", unit, float(means["ours"][place]), peer=float(means["peer"][place]), goal=goal)
+    scenes: dict[str, Callable[[], list[Pixels8]]] = {}
+    for kind in ("slide", "turn", "zoom", "disc passes"):
+        scenes[kind] = partial(_listed, moved, kind, count)
+    for family in families:
+        scenes[family] = partial(_listed, generated, family, count)
+    judged(report, scenes, args.every)
+    command(report, 60 if args.full else 12, 8 if args.full else 1)
     return 0
 
 
