@@ -17,15 +17,15 @@ Floats = npt.NDArray[np.float32]
 TONES, HUES = 64, 96
 """Rows (dark to bright) and columns (once around the inks) of a table."""
 
-WORDS: dict[str, tuple[str, ...]] = {
-    "neon": ("neon", "city", "cyber", "club", "magenta", "pink", "purple", "violet", "laser", "synth", "electric"),
-    "ember": ("ember", "fire", "flame", "lava", "magma", "red", "burning", "volcano", "blood", "heat", "rust"),
-    "aurora": ("aurora", "northern", "polar", "emerald", "nebula", "galaxy", "cosmos", "space", "dream", "silk"),
-    "ice": ("ice", "ocean", "sea", "water", "blue", "deep", "underwater", "glacier", "snow", "winter", "rain", "sky"),
-    "acid": ("acid", "green", "forest", "jungle", "moss", "leaf", "leaves", "toxic", "slime", "plants", "garden"),
-    "dusk": ("dusk", "sunset", "dawn", "evening", "coral", "rose", "flower", "flowers", "peach", "autumn", "skin"),
-    "mono": ("mono", "monochrome", "black", "white", "grey", "gray", "smoke", "silver", "chrome", "fog", "ink", "noir"),
-    "gold": ("gold", "golden", "desert", "sand", "amber", "honey", "sun", "brass", "wheat", "baroque", "temple"),
+WORDS: dict[str, str] = {
+    "neon": "neon city cyber club magenta pink purple violet laser synth electric jellyfish coral flowers techno",
+    "ember": "ember fire flame flames lava magma red burning volcano blood heat rust inferno dragon phoenix tiger mars",
+    "aurora": "aurora northern emerald nebula galaxy cosmos space dream silk reef tropical lagoon universe butterfly",
+    "ice": "ice ocean sea water blue deep underwater glacier snow winter rain sky polar frost wave waves river lake",
+    "acid": "acid green forest jungle moss leaf leaves toxic slime plants garden matrix frog tree trees meadow",
+    "dusk": "dusk sunset dawn evening coral rose flower flowers peach autumn skin desert lotus love mask face",
+    "mono": "mono monochrome black white grey gray smoke silver chrome fog ink noir snow skull machine clouds",
+    "gold": "gold golden desert sand amber honey sun brass wheat temple noon candle fire flame cathedral dune owl",
 }
 """Words that call for a palette; any other prompt gets two by its own letters, always the same."""
 
@@ -35,7 +35,7 @@ def palettes_of(prompt: str) -> tuple[tuple[str, float], ...]:
     found: dict[str, float] = {}
     for place, word in enumerate(re.findall(r"[a-z]+", prompt.lower())):
         for name, words in WORDS.items():
-            if word in words:
+            if word in words.split():
                 found[name] = found.get(name, 0.0) + 1.0 / (1.0 + 0.15 * place)
     if not found:
         digest = hashlib.sha256(prompt.strip().lower().encode()).digest()
