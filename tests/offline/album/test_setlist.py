@@ -128,3 +128,13 @@ class TestKeys:
         for wrong in ("look: magna", "generator: nope", "score: none.yaml"):
             with pytest.raises(UsageError, match=r"there is no|unknown|no such"):
                 self.keys(tmp_path, f"tracks: [{{file: a.wav, {wrong}}}]")
+
+    def test_a_slip_in_a_score_is_found_before_anything_is_rendered(self, tone, tmp_path: Path) -> None:
+        tone("a.wav", 4800)
+        for text, words in (
+            ("scenes: [{at: drop 1, look: magna}]", "did you mean 'magma'"),
+            ("cues: [{at: 1|, macro: BLACKOUTS, for: 1}]", "did you mean 'BLACKOUT'"),
+        ):
+            (tmp_path / "s.yaml").write_text(text)
+            with pytest.raises(ConfigError, match=words):
+                self.keys(tmp_path, "tracks: [{file: a.wav, score: s.yaml}]")

@@ -17,7 +17,9 @@ from vjengine.errors import UnreadableAudio, UsageError
 from vjengine.offline.album.setlist import Entry, Setlist
 from vjengine.offline.album.timeline import exact_fps
 from vjengine.offline.manifest import derive_seed, file_hash, plan_hash
+from vjengine.offline.score.model import Score
 from vjengine.offline.score.reader import load_score
+from vjengine.offline.score.timeline import check_names
 
 FORMAT = 1
 """Raise it when tracks are made in another way: films made before are then made anew."""
@@ -148,9 +150,9 @@ def _job(
             raise UsageError(f"{entry.score}: there is no such score (track {index + 1}, {entry.title})")
         inputs.append(Input("score", entry.score, _hash_of(entry.score, hashes)))
     seed = entry.seed
-    if entry.score is not None:
-        told = load_score(entry.score).seed  # a slip in it is found here, not hours later
-        seed = told if seed is None else seed
+    score = load_score(entry.score) if entry.score is not None else None
+    if score is not None and seed is None:
+        seed = score.seed
     if seed is None:
         # From the bytes, not the place: a track moved within the setlist stays the film that it was.
         seed = derive_seed(setlist.seed, "track", inputs[0].sha256) % 2**31
@@ -166,9 +168,9 @@ def _job(
     options = RenderOptions(
         track=entry.file, output=Path("film"), picture=picture, start=entry.start, duration=entry.duration
     )
-    drawn = (entry.look, entry.generator, entry.negative, entry.score is not None)
+    drawn = (entry.look, entry.generator, entry.negative, entry.score)
     if drawn not in shows:
-        shows[drawn] = _show_digest(picture, whole=entry.score is not None)
+        shows[drawn] = _show_digest(picture, score)
     gap = round(entry.gap * RATE)
     decides = {
         "format": FORMAT,
@@ -202,11 +204,14 @@ def _hash_of(path: Path, known: dict[Path, str]) -> str:
     return known[path]
 
 
-def _show_digest(picture: PictureOptions, *, whole: bool) -> str:
+def _show_digest(picture: PictureOptions, score: Score | None) -> str:
     """Hash what the pictures are drawn with: the look (all of them where a score may change it), macros, shaders."""
     show: Show = load_show(picture)
-    generator_spec(picture, show)  # refuses a generator that does not exist, hours before it is needed
-    looks = show.looks if whole else {picture.look: show.looks[picture.look]}
+    # What does not exist is refused here, hours before it is needed.
+    generator_spec(picture, show)
+    if score is not None:
+        check_names(score, show.looks, show.macros)
+    looks = show.looks if score is not None else {picture.look: show.looks[picture.look]}
     digest = hashlib.sha256(repr((sorted(looks.items()), sorted(show.macros.items()))).encode())
     for path in _files(shader_dir(picture)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())

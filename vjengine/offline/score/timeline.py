@@ -10,7 +10,7 @@ from vjengine.core.macros import MacroDef
 from vjengine.core.params import PARAMS
 from vjengine.core.prompts import Pieces
 from vjengine.offline.score.curves import Curve, Key, PromptKey
-from vjengine.offline.score.model import Cue, Scene, Score, TransitionKind, TriggerKind, WrittenKey
+from vjengine.offline.score.model import Cue, Score, TransitionKind, TriggerKind, WrittenKey
 from vjengine.offline.score.moments import Length, Moment
 from vjengine.offline.score.music import Music
 from vjengine.strict_yaml import Place, suggest
@@ -106,7 +106,22 @@ def plan_score(
     Raises:
         ConfigError: if it names a look, macro, section or beat that is not there, or scenes are out of order.
     """
+    check_names(score, looks, macros)
     return _Planner(score, music, looks, macros).timeline(look)
+
+
+def check_names(score: Score, looks: Mapping[str, Look], macros: Mapping[str, MacroDef]) -> None:
+    """Refuse looks and macros that are not there; needs no track, so that it can be done hours before.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for scene in score.scenes:
+        if scene.look and scene.look not in looks:
+            scene.place.at("look").refuse(scene.look, f"a look: {suggest(scene.look, looks)}")
+    for cue in score.cues:
+        if cue.macro and cue.macro.upper() not in macros:
+            cue.place.at("macro").refuse(cue.macro, f"a macro: {suggest(cue.macro.upper(), macros)}")
 
 
 class _Planner:
@@ -172,7 +187,7 @@ class _Planner:
         planned = []
         ends = [*starts[1:], max(self._music.duration, starts[-1])] if starts else []
         for i, (scene, start, end) in enumerate(zip(self._score.scenes, starts, ends, strict=True), 1):
-            look = self._look(scene) or look
+            look = scene.look or look
             fade = self._after(scene.place.at("transition"), start, scene.transition.length) - start
             planned.append(
                 PlannedScene(
@@ -181,11 +196,6 @@ class _Planner:
                 )
             )  # fmt: skip
         return planned
-
-    def _look(self, scene: Scene) -> str:
-        if scene.look and scene.look not in self._looks:
-            scene.place.at("look").refuse(scene.look, f"a look: {suggest(scene.look, self._looks)}")
-        return scene.look
 
     def _curves(self, written: Mapping[str, tuple[WrittenKey, ...]]) -> Mapping[str, Curve]:
         curves = {}
@@ -206,8 +216,6 @@ class _Planner:
     def _cue(self, cue: Cue) -> list[PlannedCue]:
         place = cue.place.at("at")
         macro = cue.macro.upper()
-        if macro and macro not in self._macros:
-            cue.place.at("macro").refuse(cue.macro, f"a macro: {suggest(macro, self._macros)}")
         time = self._within(place, cue.at, "this cue")
         times = [time]
         if cue.every is not None:
