@@ -33,7 +33,7 @@ from vjengine.offline.progress import Interrupt
 
 SIZE = (256, 144)
 FPS = Fraction(12)
-QUICK: tuple[Harm, ...] = ("magenta", "sharpen")
+QUICK: tuple[Harm, ...] = ("magenta", "blur", "sharpen")
 FULL: tuple[Harm, ...] = ("magenta", "green", "dark", "grey", "burn", "blur", "sharpen")
 SETTLED = 2.0
 """s after which a film is measured."""

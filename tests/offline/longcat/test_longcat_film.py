@@ -234,7 +234,7 @@ def test_other_settings_are_told_from_the_old_ones(make: Callable[..., list[Piec
 
 
 def test_a_memory_that_was_tampered_with_runs_no_code(make: Callable[..., list[Piece]], tmp_path: Path) -> None:
-    from vjengine.offline.longcat.hold import restore
+    from vjengine.offline.longcat.remember import restore
 
     evil = tmp_path / "evil"
     with pytest.raises(ResumeError, match="--fresh"):

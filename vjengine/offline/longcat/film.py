@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -22,8 +21,9 @@ from vjengine.offline import disk
 from vjengine.offline.clips import CARRIED, CLIP, ClipWriter, load_carried, save_carried
 from vjengine.offline.continuation import Ask, Carried, Clip, Continuation, Opening, Pixels16
 from vjengine.offline.longcat import gates
-from vjengine.offline.longcat.hold import Holder, Scene, dump, restore
+from vjengine.offline.longcat.hold import Holder, Scene
 from vjengine.offline.longcat.music import Music
+from vjengine.offline.longcat.remember import dump, restore
 from vjengine.offline.longcat.seam import blend
 from vjengine.offline.longcat.settings import GLIDE, MOST_NOISE, Settings
 from vjengine.offline.longcat.tail import best_end
@@ -157,34 +157,14 @@ class Film:
             piece, standing, carried = self._begin()
             pieces.append(piece)
             history.add(gates.Signature.from_json(piece.meta["signature"]))
-        # Each chunk is written while the next one is made, one behind at most: a kill costs those two.
-        writing: Future[Piece] | None = None
-        index = len(pieces)
-        with ThreadPoolExecutor(1, "writing") as aside:
-            try:
-                while standing.done < self.settings.frames:
-                    self._tell(standing.done, reused)
-                    self._keeper.check()
-                    write, carried = self._next(index, standing, carried, history)
-                    pieces += self._written(writing)
-                    writing = aside.submit(write)
-                    index += 1
-                pieces += self._written(writing)
-            finally:
-                if writing is not None:  # whatever happened, what is being written comes to its end
-                    with self._keeper.finishing():
-                        wait([writing])
+        while standing.done < self.settings.frames:
+            self._tell(standing.done, reused)
+            self._keeper.check()
+            piece, carried = self._next(len(pieces), standing, carried, history)
+            pieces.append(piece)
+            self.tally.made += 1
         self._tell(standing.done, reused)
         return pieces
-
-    def _written(self, writing: Future[Piece] | None) -> list[Piece]:
-        """Return the piece that was being written, once it is."""
-        if writing is None:
-            return []
-        with self._keeper.finishing():
-            piece = writing.result()
-        self.tally.made += 1
-        return [piece]
 
     def _key(self, index: int) -> str:
         return plan_hash({"plan": self._run.plan_hash, "chunk": index})
@@ -199,14 +179,10 @@ class Film:
         shown, rows = self._held(frames, standing, 0, settled=True)
         standing.held = self._holder.save()
         carried = replace(carried, frames=shown)
-        write = self._writer(0, shown, carried, standing, rows, {"signature": gates.sign(frames).to_json()})
-        with self._keeper.finishing():
-            piece = write()
+        piece = self._write(0, shown, carried, standing, rows, {"signature": gates.sign(frames).to_json()})
         return piece, standing, carried
 
-    def _next(
-        self, index: int, standing: Standing, carried: Carried, history: gates.History
-    ) -> tuple[Callable[[], Piece], Carried]:
+    def _next(self, index: int, standing: Standing, carried: Carried, history: gates.History) -> tuple[Piece, Carried]:
         settings = self.settings
         began = perf_counter()
         number, wish = settings.prompts.at(standing.done, settings.fps)
@@ -249,7 +225,7 @@ class Film:
             "notes": _plain(take.clip.notes),
             "seconds": round(perf_counter() - began, 3),
         }
-        return self._writer(index, take.frames, carried, standing, take.rows, meta), carried
+        return self._write(index, take.frames, carried, standing, take.rows, meta), carried
 
     def _best(
         self, ask: Ask, standing: Standing, carried: Carried, history: gates.History, settled: bool
@@ -334,7 +310,7 @@ class Film:
         frames = np.concatenate((before.frames[-count:], take.frames[-count:]))[-count:]
         return Carried(np.ascontiguousarray(frames), anchor, take.clip.state)
 
-    def _writer(
+    def _write(
         self,
         index: int,
         frames: Pixels16,
@@ -342,26 +318,20 @@ class Film:
         standing: Standing,
         rows: Sequence[dict[str, Any]],
         meta: dict[str, Any],
-    ) -> Callable[[], Piece]:
-        """Return what writes a chunk, from any thread; of what changes later, it has copies."""
-        memory = dump(standing)
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-        def write() -> Piece:
-            with self._store.begin(index, self._key(index)) as work:
-                with ClipWriter(work.folder / CLIP, self.settings.size, self.settings.fps) as writer:
-                    for frame in frames:
-                        writer.write(frame)
-                save_carried(work.folder, carried)
-                try:
-                    (work.folder / MEMORY).write_bytes(memory)
-                    if lines:
-                        (work.folder / METRICS).write_text(lines, encoding="utf-8", newline="\n")
-                except OSError as error:
-                    raise disk.failure(work.folder, error) from error
-                return work.commit(len(frames), meta, passing=(CARRIED, MEMORY))
-
-        return write
+    ) -> Piece:
+        with self._keeper.finishing(), self._store.begin(index, self._key(index)) as work:
+            with ClipWriter(work.folder / CLIP, self.settings.size, self.settings.fps) as writer:
+                for frame in frames:
+                    writer.write(frame)
+            save_carried(work.folder, carried)
+            try:
+                (work.folder / MEMORY).write_bytes(dump(standing))
+                if rows:
+                    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                    (work.folder / METRICS).write_text(lines, encoding="utf-8", newline="\n")
+            except OSError as error:
+                raise disk.failure(work.folder, error) from error
+            return work.commit(len(frames), meta, passing=(CARRIED, MEMORY))
 
     def _load(self, piece: Piece) -> tuple[Standing, Carried]:
         try:

@@ -1,0 +1,127 @@
+"""What is taken back of a chunk, and what comes in anew: seen in pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from vjengine.offline.continuation import Pixels16
+from vjengine.offline.longcat.collapsing import HARMS, Harm, harmed
+from vjengine.offline.longcat.hold import Holder, Scene
+from vjengine.offline.longcat.renew import Renewal, Round
+from vjengine.offline.longcat.steady import fixed, fixes, looks
+
+SIZE = (96, 54)
+
+
+def scene(seed: int = 3) -> Pixels16:
+    """Draw large soft shapes with some sharp ones on them."""
+    random = np.random.default_rng(seed)
+    clouds = random.uniform(0.25, 0.7, (5, 8, 3)).astype(np.float32)
+    picture = cv2.resize(clouds, SIZE, interpolation=cv2.INTER_CUBIC)
+    for _ in range(12):
+        at = int(random.integers(SIZE[0])), int(random.integers(SIZE[1]))
+        cv2.circle(picture, at, int(random.integers(3, 9)), tuple(random.uniform(0.2, 0.8, 3)), -1, cv2.LINE_AA)
+    words: Pixels16 = (picture.clip(0, 1) * 65535).astype(np.uint16)
+    return words
+
+
+def worse(picture: Pixels16, harm: Harm, count: int, amount: float = 1.0) -> Pixels16:
+    """Return the chunk that a continuation makes of a picture by harming it again and again."""
+    values = picture.astype(np.float32) / np.float32(65535)
+    frames = []
+    for _ in range(count):
+        values = harmed(values, harm, amount)
+        frames.append(np.rint(values * 65535).astype(np.uint16))
+    return np.stack(frames)
+
+
+def apart(one: Pixels16, other: Pixels16) -> float:
+    return float(np.abs(one.astype(float) - other).mean() / 257)
+
+
+@pytest.mark.parametrize("harm", ["magenta", "green", "dark", "grey"])
+def test_harm_is_taken_back_along_its_course(harm: Harm) -> None:
+    first = scene()
+    made = worse(first, harm, 12, 2.0)
+    like = looks(first)
+    shown = [fixed(frame, fix) for frame, fix in zip(made, fixes(made, like, like, 1.0, 1.0), strict=True)]
+    assert apart(shown[-1], first) < 0.25 * apart(made[-1], first)
+    steps = [apart(a, b) for a, b in zip([first, *shown], shown, strict=False)]
+    assert max(steps) < 1.0, "and nothing jumps on the way"
+
+
+def test_detail_that_breeds_is_taken_back_in_every_size() -> None:
+    first = scene()
+    made, like = worse(first, "sharpen", 12), looks(first)
+    shown = [fixed(frame, fix) for frame, fix in zip(made, fixes(made, like, like, 1.0, 1.0), strict=True)]
+    assert np.abs(looks(made[-1]).detail - like.detail).max() > 1.0
+    assert np.abs(looks(shown[-1]).detail - like.detail).max() < 0.35
+
+
+def test_a_flash_within_a_chunk_stays() -> None:
+    first = scene()
+    made = np.repeat(first[None], 12, axis=0)
+    made[5] = np.minimum(made[5].astype(int) + 12000, 65535)
+    shown = [fixed(a, b) for a, b in zip(made, fixes(made, looks(first), looks(first), 1.0, 0.0), strict=True)]
+    jump = (float(shown[5].mean()) - float(shown[4].mean())) / (float(made[5].mean()) - float(made[4].mean()))
+    assert jump > 0.7
+
+
+def test_a_scene_comes_in_moved_and_mirrored_until_all_of_it_is_new() -> None:
+    first = scene()
+    grey = np.full_like(first, 30000)
+    state = Round()
+    renewal = Renewal(first, state, 7, 0.11, 0.0)
+    shares = [renewal.put(grey.astype(np.float32), grey) for _ in range(10)]
+    assert [share for _, share in shares] == sorted(share for _, share in shares)
+    picture, share = shares[-1]
+    assert share == pytest.approx(1.0, abs=1e-3)
+    assert state.aside is not None
+    x, y = (int(value) for value in state.aside[0, 0])
+    mirrored = np.pad(first[:, ::-1], ((10, 10), (20, 20), (0, 0)), mode="reflect").astype(np.float32)
+    expected = mirrored[10 + y : 10 + y + SIZE[1], 20 + x : 20 + x + SIZE[0]]
+    assert np.abs(picture - expected).max() < 257, "px by px the first picture, as sharp"
+
+
+def test_what_has_come_in_moves_with_the_scene() -> None:
+    first = scene(5)
+    state = Round()
+    state.begin(first)
+    renewal = Renewal(first, state, 7, 0.0, 1.0)
+    moved = first
+    for _ in range(4):
+        moved = np.roll(moved, 2, axis=1)
+        picture, _ = renewal.put(np.zeros(first.shape, np.float32), moved)
+    middle = np.s_[8:-8, 20:-12]
+    assert apart(picture[middle].astype(np.uint16), moved[middle]) < 0.5 * apart(first[middle], moved[middle])
+
+
+@pytest.mark.parametrize("harm", ["magenta", "sharpen", "blur"])
+def test_chunk_after_chunk_is_held(harm: Harm) -> None:
+    assert harm in HARMS
+    first = scene()
+    ends = []
+    for correct in (True, False):
+        holder = Holder(1, correct=correct)
+        last, times = first, [k / 12 for k in range(12)]
+        holder.hold(first[None], Scene(0, "", first), [0.0], settled=True)
+        for _ in range(8):
+            shown, rows = holder.hold(worse(last, harm, 12), Scene(0, "", first), times, settled=True)
+            last = shown[-1]
+        assert len([row for row in rows if "gains" in row]) == 12
+        ends.append(looks(last))
+    like = looks(first)
+    for name in ("colours", "detail"):
+        held, free = (float(np.abs(getattr(end, name) - getattr(like, name)).max()) for end in ends)
+        assert held < max(0.5 * free, 0.02 if name == "colours" else 0.5)
+
+
+def test_what_wears_not_is_left_alone() -> None:
+    first = scene()
+    holder = Holder(1, correct=True)
+    still = np.repeat(first[None], 12, axis=0)
+    for _ in range(3):
+        shown, _ = holder.hold(still, Scene(0, "", first), [k / 12 for k in range(12)], settled=True)
+        assert np.array_equal(shown, still)
