@@ -122,7 +122,9 @@ class Renewal:
         rest = shares[..., 1] / np.maximum(np.float32(1.0) - shares[..., 0], np.float32(1e-6))
         for share, source, aside in ((rest, self._old, round_.old), (shares[..., 0], self._new, round_.aside)):
             if aside is not None and share.max() > 1e-3:
-                whole = cv2.resize(share, (self._width, self._height), interpolation=cv2.INTER_LINEAR)
+                # Rounder than linear, whose cells would be seen along the front.
+                whole = cv2.resize(share, (self._width, self._height), interpolation=cv2.INTER_CUBIC)
+                np.clip(whole, 0.0, 1.0, out=whole)
                 found = cv2.blendLinear(self._moved(source, aside), found, whole, np.float32(1.0) - whole)
         return found, float(shares.sum(axis=-1).mean())
 
