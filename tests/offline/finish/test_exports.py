@@ -122,6 +122,18 @@ def test_a_film_becomes_a_whole_set(tmp_path: Path, scenes: SimpleNamespace) -> 
     assert next(read_clip(tmp_path / "film-square.mp4")).std() > 5
 
 
+def test_a_short_opens_neither_on_a_flash_nor_on_nothing(tmp_path: Path, scenes: SimpleNamespace) -> None:
+    film = tmp_path / "film.mkv"
+    with ClipWriter(film, (64, 36), 12, quality="lossless") as writer:
+        for n in range(24):
+            picture = scenes.moment(n / 24, (64, 36))
+            writer.write(np.full_like(picture, {0: 255, 1: 0}[n]) if n < 2 else picture)
+    export(film, ExportSet(("shorts",), tall=(54, 96)))
+    shown = list(read_clip(tmp_path / "film-short-1.mp4"))
+    assert len(shown) == 22
+    assert shown[0].std() > 10
+
+
 def test_an_interrupted_set_goes_on_with_the_next(tmp_path: Path, scenes: SimpleNamespace) -> None:
     film, parts = tmp_path / "film.mkv", tmp_path / "film.parts"
     with ClipWriter(film, (64, 36), 8, quality="lossless") as writer:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +23,7 @@ from vjengine.offline.finish.made import Made
 from vjengine.offline.finish.music import chapters_of, heard, strongest
 from vjengine.offline.finish.options import FinishOptions
 from vjengine.offline.finish.pictures import fitted
-from vjengine.offline.finish.thumbnail import best_picture, save_thumbnail
+from vjengine.offline.finish.thumbnail import best_picture, quality, save_thumbnail
 from vjengine.offline.finish.youtube import metadata
 from vjengine.offline.manifest import file_hash
 from vjengine.offline.progress import Meter, Progress
@@ -32,8 +33,9 @@ Pixels8 = npt.NDArray[np.uint8]
 TALL = (1080, 1920)
 """px of a short."""
 
-_VERSION = 1  # of everything here that decides what exports look like
+_VERSION = 2  # of everything here that decides what exports look like
 _SHORT, _SHORTS = 30.0, 3  # s of one, and how many
+_OPENING, _STARTLING = 0.75, 0.25  # s that may be passed over; difference in light (0-1) that is a flash
 _LOOP = (4.0, 10.0)  # s, least and most
 _LOOKED_IN = 20.0  # s of film in which a loop is sought
 _SQUARE = 1080  # px, most
@@ -153,6 +155,7 @@ class _Exports:
             if self._made.has(target):
                 continue
             first, last = self._range(start, min(stop, length))
+            first += self._opening(first, last)
             words = f"short {number} of {len(stretches)}"
             meter = Meter(2 * (last - first))
             seen = self._counted(read_clip(self._film, first, last), meter, 0, words)
@@ -244,6 +247,22 @@ class _Exports:
     def _range(self, start: float, stop: float) -> tuple[int, int]:
         first = min(self._info.frames - 1, max(0, round(start * self._info.fps)))
         return first, min(self._info.frames, max(first + 1, round(stop * self._info.fps)))
+
+    def _opening(self, first: int, last: int) -> int:
+        """Return how many pictures to pass over so that the short does not begin with a flash or a flat picture.
+
+        A section begins on a beat, and so do strobes; what is seen first is what people stay for, or do not.
+        """
+        most = min(last - first, round(_OPENING * self._info.fps))
+        worth, light = [], []
+        for pixels in read_clip(self._film, first, first + most):
+            worth.append(quality(pixels))
+            light.append(float(cv2.resize(pixels, (16, 9), interpolation=cv2.INTER_AREA).mean()) / 255.0)
+        if not worth or max(worth) <= 0.0:
+            return 0
+        usual, calm = float(np.median(worth)), float(np.median(light))
+        good = (n for n, w in enumerate(worth) if w >= 0.6 * usual and abs(light[n] - calm) <= _STARTLING and w > 0.0)
+        return next(good, int(np.argmax(worth)))
 
     def _beside(self, name: str) -> Path:
         return self._film.with_name(f"{self._film.stem}-{name}")
