@@ -188,8 +188,10 @@ def processor_time() -> float:
 
 
 def pictures_of(film: Path, count: int) -> list[Pixels8]:
-    """Return the first ``count`` pictures of ``film``, or as many as it has."""
-    return list(read_clip(film, 0, min(count, clip_info(film).frames)))
+    """Return ``count`` pictures from the middle of ``film``, or as many as it has: beginnings come from nothing."""
+    frames = clip_info(film).frames
+    start = max(0, (frames - count) // 2)
+    return list(read_clip(film, start, min(frames, start + count)))
 
 
 def _listed(scene: Callable[[str, int], Iterator[Pixels8]], name: str, count: int) -> list[Pixels8]:

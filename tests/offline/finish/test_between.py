@@ -32,6 +32,11 @@ def test_a_cut_is_known_and_motion_is_none(scenes: SimpleNamespace) -> None:
     assert between.look(scenes.moment(0.0, SIZE), scenes.moment(0.3, SIZE))
 
 
+def test_a_flash_is_no_cut(scenes: SimpleNamespace) -> None:
+    first, last = scenes.moment(0.0, SIZE), scenes.moment(0.1, SIZE)
+    assert Between(SIZE).look(np.asarray(cv2.convertScaleAbs(first, alpha=0.35), np.uint8), last)
+
+
 def test_nothing_between_two_that_are_the_same(scenes: SimpleNamespace) -> None:
     picture = scenes.moment(0.0, SIZE)
     assert not Between(SIZE).look(picture, picture.copy())

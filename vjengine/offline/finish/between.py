@@ -37,6 +37,10 @@ CUT_CHANGED = 0.06
 """Mean difference (0-1) of two small, blurred copies from which two pictures can be two shots."""
 
 
+CUT_ALIKE = 0.8
+"""Correlation of the same copies from which it is one shot in another light: a flash on the beat is no cut."""
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """A picture as given, with a fourth channel, grey at the work size, and tiny ``(18, 32, 3)``."""
@@ -88,6 +92,7 @@ class Between:
         self._blended = np.zeros((height, width, 4), np.uint8)
         self.agreed = 0.0
         self.changed = 0.0
+        self.alike = 0.0
 
     def look(self, first: Pixels8, second: Pixels8) -> bool:
         """Find the motion from ``first`` to ``second``, each ``(H, W, 3)`` uint8.
@@ -108,7 +113,8 @@ class Between:
         self._forth = self._motion(before.small, after.small, forth, back, 1.0)
         self._back = self._motion(after.small, before.small, back, forth, -1.0)
         self.agreed = 0.5 * float(self._forth.sure.mean() + self._back.sure.mean())
-        return not (self.agreed < CUT_AGREED and self.changed > CUT_CHANGED)
+        self.alike = _alike(before.tiny, after.tiny)
+        return not (self.agreed < CUT_AGREED and self.changed > CUT_CHANGED and self.alike < CUT_ALIKE)
 
     def at(self, share: float) -> Pixels8:
         """Return the picture ``share`` (0-1) of the way from the first to the second."""
@@ -190,3 +196,9 @@ def _fetch(picture: Any, place: Field) -> Any:
 
 def _square(vectors: Field) -> Field:
     return np.asarray(vectors[..., 0] * vectors[..., 0] + vectors[..., 1] * vectors[..., 1], np.float32)
+
+
+def _alike(first: Field, second: Field) -> float:
+    """Return the correlation of two small pictures, which does not mind how bright either is: -1 to 1."""
+    one, two = (picture - picture.mean(axis=(0, 1)) for picture in (first, second))
+    return float((one * two).sum() / max(1e-6, math.sqrt(float((one * one).sum()) * float((two * two).sum()))))
