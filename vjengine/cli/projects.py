@@ -96,7 +96,7 @@ def shown() -> Iterator[Shown]:
     from vjengine.offline.progress import Interrupt
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=console, transient=not console.is_terminal) as bar:
         task = bar.add_task("getting ready", total=None, left="")
 

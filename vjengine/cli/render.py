@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
 
     from vjengine.offline.score.staging import stage
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=args.dry_run) as bar:
         task = bar.add_task("getting ready", total=None)
         listens = previews.waveform is not None or (score is not None and score.listens)

@@ -16,6 +16,7 @@ from vjengine.cli.main import main
 from vjengine.errors import RecordError
 from vjengine.offline.album.album import AlbumAsk, make_album
 from vjengine.offline.album.setlist import read_setlist, with_tags
+from vjengine.offline.score import rehearsal
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def setlist(tone, tmp_path: Path) -> Path:
     tone("a.wav", 19200)
     tone("b.wav", 48000 * 6)
     path = tmp_path / "set.yaml"
-    path.write_text("defaults: {size: 64x36, fps: 20, generator: still}\ntracks: [a.wav, b.wav]")
+    path.write_text(
+        'defaults: {size: 64x36, fps: 20, generator: still}\ntracks: [a.wav, {file: b.wav, title: "[/b] x"}]'
+    )
     return path
 
 
@@ -45,7 +48,8 @@ def test_wrong_usage(setlist: Path, tmp_path: Path, capfd, arguments, status: in
     assert not list(tmp_path.glob("x.*mp4"))
 
 
-def test_a_dry_run_shows_the_plan_and_makes_nothing(setlist: Path, tmp_path: Path, capfd) -> None:
+def test_a_dry_run_shows_the_plan_and_makes_nothing(setlist: Path, tmp_path: Path, capfd, monkeypatch) -> None:
+    monkeypatch.setattr(rehearsal, "PATIENCE", 0.2)
     assert main(["album", str(setlist), "-o", str(tmp_path / "x.mp4"), "--dry-run", "--fps", "25"]) == 0
     said = capfd.readouterr().out
     assert "2 tracks, 0:06, about 160 frames of 64x36 at 25 fps" in said

@@ -12,9 +12,10 @@ import pytest
 
 from vjengine.errors import BackendError, MissingDependency, UsageError
 from vjengine.offline.album.album import AlbumAsk, AlbumIncomplete, Teller, make_album
+from vjengine.offline.album.job import Job
 from vjengine.offline.album.local import LocalPool
 from vjengine.offline.album.setlist import Setlist, read_setlist, with_tags
-from vjengine.offline.album.work import Broken, Lost, Made, News, Step
+from vjengine.offline.album.work import Broken, Lost, Made, News, Step, WorkerLost
 
 HEAD = "defaults: {size: 64x36, fps: 20, generator: still, crossfade: 0}\n"
 
@@ -22,7 +23,8 @@ HEAD = "defaults: {size: 64x36, fps: 20, generator: still, crossfade: 0}\n"
 def two_tracks(tone, folder: Path, seconds: int = 1) -> Setlist:
     tone("a.wav", 48000 * seconds)
     path = folder / "set.yaml"
-    path.write_text(HEAD + "tracks: [a.wav, {file: a.wav, seed: 1, title: b}]")
+    tone("b.wav", 12000)
+    path.write_text(HEAD + "tracks: [a.wav, b.wav]")
     return with_tags(read_setlist(path))
 
 
@@ -56,16 +58,31 @@ class Killer:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
-def test_a_killed_worker_costs_its_track_only(tone, pool, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_its_track_only(tone, tmp_path: Path) -> None:
     tracks = two_tracks(tone, tmp_path)
-    killer = Killer(index=1, times=2)
+    killer = Killer(index=1, times=1)
     ask = AlbumAsk(tmp_path / "killed.mp4", retries=1)
+    album = make_album(tracks, ask, killer.through(lambda jobs: LocalPool(2, 1)), Teller(news=killer))
+    assert [line.startswith("its worker was killed") for line in killer.lost] == [True]
+    assert sorted(killer.made) == ["a", "b"]
+    assert album.made == 2
+
+
+def test_a_worker_that_is_lost_again_and_again_is_given_up(tone, grey, tmp_path: Path) -> None:
+    class Lossy(type(grey)):
+        def start(self, job: Job, folder: str) -> None:
+            if job.title == "b":
+                self._news.append(Broken(job, WorkerLost("its worker was killed"), True))
+                self.given.append("lost")
+            else:
+                super().start(job, folder)
+
+    tracks, lossy, ask = two_tracks(tone, tmp_path), Lossy(), AlbumAsk(tmp_path / "x.mp4", retries=1)
     with pytest.raises(AlbumIncomplete, match=r"2\. b: its worker was killed.*2 attempts.*1 finished track is kept"):
-        make_album(tracks, ask, killer.through(lambda jobs: LocalPool(2, 1)), Teller(news=killer))
-    assert [line.endswith("again") for line in killer.lost] == [True, False]
-    assert killer.made == ["a"]
-    make_album(tracks, ask, lambda jobs: pool)
-    assert pool.given == ["b"]
+        make_album(tracks, ask, lambda jobs: lossy)
+    assert lossy.given == ["a", "lost", "lost"]
+    make_album(tracks, ask, lambda jobs: grey)
+    assert grey.given == ["b"]
 
 
 @pytest.mark.real
@@ -74,10 +91,10 @@ def test_ray_makes_the_same_film_and_outlives_a_killed_actor(tone, pool, tmp_pat
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'vjengine[ray]'")
     from vjengine.offline.album.ray_pool import RayPool
 
-    tracks = two_tracks(tone, tmp_path, seconds=3)
+    tracks = two_tracks(tone, tmp_path, seconds=2)
     killer = Killer(index=0, times=1)
     ask = AlbumAsk(tmp_path / "ray.mp4")
-    make = killer.through(lambda jobs: RayPool("local", jobs=jobs, workers=2, threads=1, retries=2))
+    make = killer.through(lambda jobs: RayPool("local", jobs=jobs, workers=1, threads=1, retries=2))
     make_album(tracks, ask, make, Teller(news=killer))
     assert killer.left == 0
     assert sorted(killer.made) == ["a", "b"]

@@ -13,6 +13,7 @@ from vjengine.audio.track import TrackListener, analyse_track
 from vjengine.cli.main import main
 from vjengine.engine.offline import track_duration
 from vjengine.offline.clipfile import clip_info, read_clip
+from vjengine.offline.score import rehearsal
 from vjengine.offline.score.staging import listen
 
 SMALL = ["--size", "64x36", "--fps", "10"]
@@ -56,8 +57,10 @@ def test_a_scored_film_does_what_the_score_says_and_is_the_same_bytes_twice(
 
 
 def test_the_plan_says_all_there_is_and_writes_no_film(
-    kicks: Path, write: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], heard: Path
-) -> None:
+    kicks: Path, write: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], heard: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(rehearsal, "PATIENCE", 0.2)
     score = write(SCORE + "prompts: [{at: 9:00, prompt: late}]\n")
     film = tmp_path / "film.mp4"
     command = [

@@ -145,7 +145,7 @@ def _hear(job: Job, start: float, duration: float | None, tell: Tell) -> Heard:
         duration=duration,
         rate=job.rate,
         cache=job.cache,
-        progress=lambda share: tell("listening", 0, 0),
+        progress=lambda share: tell(f"listening {share:.0%}", 0, 0),
     )
 
 
