@@ -68,8 +68,11 @@ class Brush:
         self._rough = rough.x, rough.y
         # At the edges what flows in from outside is not known: there it is painted more, so that nothing is smeared.
         wide, high = 0.5 * size[0] / max(size), 0.5 * size[1] / max(size)
-        self._edge = np.clip((np.maximum(np.abs(x) / wide, np.abs(y) / high) - 0.84) / 0.16, 0.0, 1.0) ** 2
+        edge = np.clip((np.maximum(np.abs(x) / wide, np.abs(y) / high) - 0.84) / 0.16, 0.0, 1.0) ** 2
+        self._edge = edge.astype(np.float32)
         self._dim = (1.0 - 0.35 * np.clip((x / wide) ** 2 + (y / high) ** 2 - 0.7, 0.0, 1.3) / 1.3).astype(np.float32)
+        still = np.zeros(self._currents.x.shape, np.float32)
+        self._way = still, still
         # Kept for each picture anew: to take and give back so much memory costs more than the work.
         self._across, self._level = np.empty(size[::-1], np.float32), np.empty(size[::-1], np.float32)
         self._lit = np.empty((*size[::-1], 3), np.uint16)
@@ -105,7 +108,7 @@ class Brush:
         # The same share a second at any pace.
         damp *= np.float32(dt * wet * (2.2 + 1.6 * motion) * (1.0 + 0.8 * pulse))
         damp += np.float32(dt * wet * (0.45 + 0.3 * motion))
-        cv2.scaleAdd(self._edge.astype(np.float32), 3.0 * dt * min(1.0, 0.3 + wet), damp, dst=damp)
+        cv2.scaleAdd(self._edge, 3.0 * dt * min(1.0, 0.3 + wet), damp, dst=damp)
         np.minimum(damp, np.float32(0.9), out=damp)
         share = cv2.resize(damp, self.sheet, interpolation=cv2.INTER_LINEAR)
         paint = cv2.resize(paint, self.sheet, interpolation=cv2.INTER_LINEAR)
@@ -134,11 +137,22 @@ class Brush:
         wind = 0.35 + 0.9 * motion
         x = pace * right + whirl_x - spin * currents.y + zoom * currents.x + hand.wind_x * wind
         y = pace * down + whirl_y + spin * currents.x + zoom * currents.y + hand.wind_y * wind
+        self._way = x * np.float32(dt * max(self.size)), y * np.float32(dt * max(self.size))
         scale_x = dt * max(self.size) * self.sheet[0] / self.size[0]
         scale_y = dt * max(self.size) * self.sheet[1] / self.size[1]
         map_x = cv2.scaleAdd(enlarged(x, self.sheet), -scale_x, self._columns)
         map_y = cv2.scaleAdd(enlarged(y, self.sheet), -scale_y, self._rows)
         moved: Floats = cv2.remap(sheet, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        return moved
+
+    def dragged(self, picture: Floats) -> Floats:
+        """Return a picture ``(H, W, 3)`` in the film's size, moved as the sheet was in the last :meth:`step`."""
+        width, height = self.size
+        columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        right, down = self._way
+        columns -= enlarged(right, self.size)
+        rows -= enlarged(down, self.size)
+        moved: Floats = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return moved
 
     def _painted(

@@ -128,9 +128,9 @@ class Builtin:
             veil = bare * bare * (3.0 - 2.0 * bare) * abs(2.0 * share - 1.0)
             brush.show(frames[k], sheet, inks, field, mood, time, pulse, veil)
             if rest.size and bare < 0.5:
+                rest = brush.dragged(rest)
                 frames[k] = np.clip(frames[k] + rest * np.float32(1.0 - 2.0 * bare), 0, 65535).astype(np.uint16)
-        if float(state["veil"][0]) * 2.0 > _UNVEIL:
-            state["rest"] = np.zeros((0, 0, 3), np.float32)
+        state["rest"] = rest if float(state["veil"][0]) * 2.0 < _UNVEIL else np.zeros((0, 0, 3), np.float32)
         state["sheet"], state["shown"] = sheet, _fitted(frames[-1])
         state["gain"][0] = gain
         return Clip(frames, state, {"seed": ask.seed})
