@@ -23,7 +23,7 @@ WORDS: dict[str, str] = {
     "aurora": "aurora northern emerald nebula galaxy cosmos space dream silk reef tropical lagoon universe butterfly",
     "ice": "ice ocean sea water blue deep underwater glacier snow winter rain sky polar frost wave waves river lake",
     "acid": "acid green forest jungle moss leaf leaves toxic slime plants garden matrix frog tree trees meadow",
-    "dusk": "dusk sunset dawn evening coral rose flower flowers peach autumn skin desert lotus love mask face",
+    "dusk": "dusk sunset dawn evening coral rose flower flowers peach autumn skin lotus love mask face",
     "mono": "mono monochrome black white grey gray smoke silver chrome fog ink noir snow skull machine clouds",
     "gold": "gold golden desert sand amber honey sun brass wheat temple noon candle fire flame cathedral dune owl",
 }
