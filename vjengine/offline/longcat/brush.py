@@ -272,7 +272,7 @@ class Brush:
             return
         small = cv2.resize(sheet, (self._draft[0] // 2, self._draft[1] // 2), interpolation=cv2.INTER_AREA)
         soft = cv2.GaussianBlur(small * small, (0, 0), max(1.0, self._draft[0] / 64))
-        soft *= np.float32(veil * (0.42 + 0.34 * pulse))
+        soft *= np.float32(veil * (0.40 + 0.70 * pulse))
         soft = cv2.resize(soft, self.sheet, interpolation=cv2.INTER_LINEAR)
         # Glow fills what is dark and does not burn out what is bright.
         whole = cv2.multiply(np.float32(1.0) - sheet, soft)
@@ -281,7 +281,7 @@ class Brush:
         self._enlarge(whole, picture)
         cv2.resize(field, self.size, dst=self._across, interpolation=cv2.INTER_CUBIC)
         cv2.resize(mood * np.float32((_LEVELS - 1) / 1.6), self.size, dst=self._level, interpolation=cv2.INTER_LINEAR)
-        light = self._light(inks, time, veil * (0.5 + 0.7 * pulse))
+        light = self._light(inks, time, veil * (0.45 + 1.0 * pulse))
         cv2.remap(light, self._across, self._level, cv2.INTER_NEAREST, dst=self._lit, borderMode=cv2.BORDER_REPLICATE)
         cv2.add(picture, self._lit, dst=picture)
         self._motes.draw(picture, inks, time, veil * (0.8 + 0.5 * pulse))
