@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vjengine.errors import ConfigError, UsageError
+from vjengine.offline.lock import FolderLock
 from vjengine.offline.project.bundle import edited, read_project, snapshot
 from vjengine.offline.project.clean import delete, find_waste
 from vjengine.offline.project.new import new_project
@@ -125,6 +126,16 @@ def test_cleaning_spares_films_and_what_films_are_not_yet_made_of(tmp_path: Path
     assert (tmp_path / "done" / "notes.txt").is_file()
     delete(find_waste(tmp_path, ["half"], all_of_it=True))
     assert [path.name for path in tmp_path.iterdir()] == ["done"]
+
+
+def test_nothing_is_cleaned_where_a_film_is_being_finished(tmp_path: Path) -> None:
+    fake_run(tmp_path / "main", "p-main.mp4")
+    parts = tmp_path / "main" / "p-main.mp4.parts"
+    parts.mkdir()
+    lock = FolderLock(parts)
+    assert find_waste(tmp_path) == []
+    lock.release()
+    assert parts in {waste.path for waste in find_waste(tmp_path)}
 
 
 def test_a_run_that_says_running_and_is_not_was_killed(tmp_path: Path) -> None:

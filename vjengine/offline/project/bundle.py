@@ -30,11 +30,13 @@ class Project:
         folder: where it is.
         prompt: what is wanted.
         settings: how it is made; inputs that it does not name are those found in inputs/.
+        as_begun: words and settings are those that a run keeps of its beginning.
     """
 
     folder: Path
     prompt: Prompt
     settings: ProjectSettings
+    as_begun: bool = False
 
     @property
     def runs(self) -> Path:
@@ -85,7 +87,7 @@ def read_project(folder: Path, begun: Path | None = None) -> Project:
                 f"{folder}: mode {mode} begins with a {kind}: put one into {inputs}, or write `mode: text` in {PROMPT}"
             )
     audio = settings.audio or _only(inputs, "audio")
-    return Project(folder, prompt, replace(settings, picture=picture, video=video, audio=audio))
+    return Project(folder, prompt, replace(settings, picture=picture, video=video, audio=audio), begun is not None)
 
 
 def _as_begun(folder: Path, begun: Path) -> ProjectSettings:
@@ -109,11 +111,13 @@ def _only(inputs: Path, kind: str) -> Path | None:
 
 
 def snapshot(project: Project, run: Path) -> None:
-    """Keep prompt.md and settings.yaml in ``run`` as they are now.
+    """Keep prompt.md and settings.yaml in ``run`` as they are now, if it is they that count.
 
     Raises:
         RecordError: if the disk refuses.
     """
+    if project.as_begun:
+        return
     try:
         (run / CONFIG).mkdir(parents=True, exist_ok=True)
         for name in (PROMPT, SETTINGS):

@@ -279,7 +279,7 @@ def _fitted(settings: Settings, continuation: Continuation, folder: Path, fresh:
 
 
 def _told(error: ResumeError, project: Project, run: Path) -> ResumeError:
-    changes = edited(project.folder, run)
+    changes = [] if project.as_begun else edited(project.folder, run)
     if not changes:
         return error
     return ResumeError(

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vjengine.errors import ResumeError
+from vjengine.errors import RecordError, ResumeError
 from vjengine.offline import disk
 from vjengine.offline.lock import FolderLock
 
 STATE, WORK = "state.json", "base.run"
+PARTS = ".parts"
+"""What the name of a folder ends in where a film is being finished."""
 RUNNING, STOPPED, FAILED, DONE, KILLED = "running", "stopped", "failed", "done", "killed"
 _MOST = 1_000_000
 
@@ -80,14 +82,17 @@ def read_state(run: Path) -> State | None:
 
 
 def at_work(run: Path) -> bool:
-    """Return whether a process is at work in the folder ``run``."""
-    folder = run / WORK
-    if not folder.is_dir():
-        return False
+    """Return whether a process is at work in the folder ``run``: makes cycles, or finishes the film."""
+    return any(_held(folder) for folder in (run / WORK, *run.glob(f"*{PARTS}")) if folder.is_dir())
+
+
+def _held(folder: Path) -> bool:
     try:
         FolderLock(folder).release()
     except ResumeError:
         return True
+    except RecordError:  # on a disk that cannot be written nobody is at work
+        return False
     return False
 
 
