@@ -25,7 +25,7 @@ WORDS: dict[str, str] = {
     "acid": "acid green forest jungle moss leaf leaves toxic slime plants garden matrix frog tree trees meadow",
     "dusk": "dusk sunset dawn evening coral rose flower flowers peach autumn skin lotus love mask face",
     "mono": "mono monochrome black white grey gray smoke silver chrome fog ink noir snow skull machine clouds",
-    "gold": "gold golden desert sand amber honey sun brass wheat temple noon candle fire flame cathedral dune owl",
+    "gold": "gold golden desert sand amber honey sun brass wheat temple noon candle cathedral dune owl",
 }
 """Words that call for a palette; any other prompt gets two by its own letters, always the same."""
 
