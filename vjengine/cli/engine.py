@@ -97,7 +97,7 @@ def run_build(args: argparse.Namespace) -> int:
         args.model, plan, args.rung, default_folder(), loras=tuple(args.lora), full_vae=args.full_vae, targets=targets
     )
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     build = Build(recipe)
     try:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -122,7 +122,12 @@ def run(args: argparse.Namespace) -> int:
     )
     options.check()
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("getting ready", total=None, left="")
         again = "vjengine finish " + shlex.join(sys.argv[2:])

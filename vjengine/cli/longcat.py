@@ -224,13 +224,18 @@ def run(args: argparse.Namespace) -> int:
 
     job = _finishing(args, job_of(args))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
     with Bar(*columns, console=console, transient=not console.is_terminal) as bar:
         task = bar.add_task("getting ready", total=None, left="")
         meter: list[Meter] = []
 
         def say(words: str) -> None:
-            bar.console.print(words)
+            bar.console.print(words, markup=False)
 
         def doing(words: str, fraction: float) -> None:
             bar.update(task, description=f"{words} {fraction:4.0%}" if fraction >= 0 else words)

@@ -185,7 +185,7 @@ def _tell(name: str, plan: PullPlan) -> None:
 @contextmanager
 def _bars() -> Iterator[Tell]:
     """Show a bar for each stage; yield who to tell."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
                TimeRemainingColumn())  # fmt: skip
     words = {"download": "getting", "check": "checking"}
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -93,7 +93,7 @@ def finish(
             lambda made: tell(meter.at(reused + made, "finishing")),
         )  # fmt: skip
         tell(meter.at(cadence.count, "joining"))
-        made = store.prefix(lambda index: key)
+        made = store.known()
         _assemble(made, held.path / "film.mkv", out, cadence.fps, options, encoder, sound)
         done = {"path": out.name, "frames": cadence.count, "encoder": encoder.name, "whole": whole}
         held.note("finished", {**done, "sha256": file_hash(out)} if keep or not own else done)

@@ -146,7 +146,9 @@ class Film:
         """
         # Flow depends on how many threads share the picture; the film must not.
         use_one_thread()
-        pieces = self._store.prefix(self._key)
+        pieces = self._store.prefix(
+            self._key, lambda read, there: self._keeper.alive("checking what is there", read / max(1, there))
+        )
         self.tally.reused = len(pieces)
         reused = sum(piece.frames for piece in pieces)
         history = gates.History([gates.Signature.from_json(p.meta["signature"]) for p in pieces])
