@@ -107,8 +107,8 @@ def plain(event: ev.Event) -> tuple[object, ...]:
         ("/trigger/cut", [1], (ev.Trigger, "cut")),
         ("/trigger/clear", [True], (ev.Trigger, "clear")),
         ("/trigger/panic", [], (ev.Trigger, "panic")),
-        ("/prompt", ["neon  räin\n"], (ev.PromptSubmitted, "neon räin", 1.0)),
-        ("/prompt", [""], (ev.PromptSubmitted, "", 1.0)),
+        ("/prompt", ["neon  räin\n"], (ev.PromptSubmitted, "neon räin", 1.0, True)),
+        ("/prompt", [""], (ev.PromptSubmitted, "", 1.0, True)),
         ("/crowd/prompt", ["more  cats"], (ev.CrowdPrompt, "more cats", "")),
         ("/crowd/clear", [1], (ev.CrowdPrompt, "", "")),
         ("/midi/learn", ["DROP"], (ev.LearnMidi, "DROP", False, "")),
@@ -200,7 +200,7 @@ def test_a_client_nobody_here_wrote(osc: OscInput, heard: Heard) -> None:
         (ev.LookSelected, "Neon", 0),
         (ev.Tap,),
         (ev.Trigger, "cut"),
-        (ev.PromptSubmitted, "liquid gold", 1.0),
+        (ev.PromptSubmitted, "liquid gold", 1.0, True),
     ]
     assert (osc.malformed, osc.unknown) == (0, 0)
 

@@ -207,10 +207,11 @@ class ClipWriter:
 def to8(pixels: npt.NDArray[np.generic]) -> Pixels8:
     """Return 16-bit pictures of any shape in 8 bits, rounded to the nearest: 65535 is 255."""
     wide = pixels.astype(np.uint16, copy=False)
-    # x / 257 without a wider type: x - x / 256 is x · 255 / 256, and never overflows with the half added.
+    # x / 257 without a wider type: x - x / 256 is x · 255 / 256, and never overflows with nearly half added (128 of 257 is
+    # less than half). A test tries all 65536.
     near = wide >> 8
     np.subtract(wide, near, out=near)
-    near += np.uint16(128)
+    near += np.uint16(127)
     near >>= 8
     return near.astype(np.uint8)
 
