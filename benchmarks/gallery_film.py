@@ -20,7 +20,7 @@ from vjengine.offline.preview import contact_sheet
 from vjengine.resources import resource_dir
 
 PROMPTS = ("a neon jellyfish in deep water", "coral reef", "desert at noon", "snow on cedar trees")
-SECONDS = "48"
+SECONDS = "36"
 
 
 def longcat(folder: Path, out: Path) -> None:
@@ -45,7 +45,7 @@ def score(folder: Path, out: Path) -> None:
     """Write twelve moments of the bundled track, rendered by the example score, to ``out``."""
     film = folder / "score.mp4"
     path = resource_dir("presets") / "scores" / "example.yaml"
-    words = ["render", str(TRACK), "-o", str(film), "--score", str(path), "--size", "640x360", "--fps", "12"]
+    words = ["render", str(TRACK), "-o", str(film), "--score", str(path), "--size", "480x270", "--fps", "10"]
     if vjengine(words):
         raise SystemExit("no film of the example score")
     contact_sheet(film, out, 6, 3)
