@@ -12,8 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # On a machine with a GPU, in its own environment: torch and tensorrt for that card are a choice (see the README).
 bench-gpu:
-	python -m pytest -q -m gpu tests/generate
+	python -m pytest -q -m gpu tests/generate tests/offline
 	python -m benchmarks.turbo --full --json --profile benchmarks/results
+	python -m benchmarks.svd --full --json
 
 .PHONY: demo test lint types unit bench bench-gpu clean system system-test
 

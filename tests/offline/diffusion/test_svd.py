@@ -288,3 +288,14 @@ def test_a_model_that_is_not_here_or_broken(tmp_path: Path, svd_folder: Path, mo
     (cut / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     with pytest.raises(GeneratorError, match="StableVideoDiffusionPipeline"):
         make("svd", {"model": str(cut)})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU: torch.cuda.is_available() is False")
+def test_a_card_draws_what_the_processor_draws(svd_folder: Path, begun: Carried, plain: Pixels16, watcher: Any) -> None:
+    with_card = made(svd_folder, device="cuda", precision="float32")
+    assert with_card.need((64, 64), 6).on.startswith("cuda")
+    frames = with_card.extend(begun, ASK, watcher).frames
+    # Noise is drawn on the processor for every device; what differs is the order in which a card adds up.
+    assert apart(frames, plain) < 0.01
+    with_card.close()
