@@ -9,7 +9,9 @@ import av
 import numpy as np
 import pytest
 
-ARGS = ("--size", "160x90", "--fps", "30")
+from vjengine.cli.main import main
+
+ARGS = ("--size", "160x90", "--fps", "30", "--warm-up", "0")
 
 
 def frames(path: Path) -> list[np.ndarray]:
@@ -37,9 +39,33 @@ def test_a_render_has_every_frame_and_all_the_sound(vjengine, beat_wav: Path, tm
 def test_two_renders_are_the_same_bytes(vjengine, beat_wav: Path, tmp_path: Path) -> None:
     films = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     for film in films:
-        done = vjengine("render", beat_wav, "-o", film, "--start", 2, "--duration", 2, "--seed", 5, *ARGS)
+        done = vjengine(
+            "render", beat_wav, "-o", film, "--start", 2, "--duration", 1, "--seed", 5, *ARGS, "--warm-up", 0.2
+        )
         assert done.returncode == 0, done.stderr
     assert films[0].read_bytes() == films[1].read_bytes()
+
+
+def test_a_film_begins_in_the_middle_of_a_show_with_its_own_sound_and_hits(beat_wav: Path, tmp_path: Path) -> None:
+    """A cold start is an almost flat picture; a hit at 0 s is the film's, not lost before it."""
+    hit = tmp_path / "hit.jsonl"
+    hit.write_text('{"type": "MacroSet", "t": 0.0, "macro": "FLASH", "value": 1.0}\n')
+    begin: dict[str, tuple[np.ndarray, bytes]] = {}
+    for name, more in {
+        "cold": (),
+        "warm": ("--warm-up", "1"),
+        "hit": ("--warm-up", "1", "--perform", str(hit)),
+    }.items():
+        film = tmp_path / f"{name}.mp4"
+        assert main(["render", str(beat_wav), "-o", str(film), "--start", "3", "--duration", "0.1", *ARGS, *more]) == 0
+        with av.open(str(film)) as opened:
+            sound = b"".join(bytes(packet) for packet in opened.demux(audio=0))
+        pictures = frames(film)
+        assert len(pictures) == 3
+        begin[name] = pictures[0], sound
+    assert begin["warm"][0].std() > 2.0 * begin["cold"][0].std()
+    assert begin["hit"][0].mean() > begin["warm"][0].mean() + 50.0
+    assert begin["cold"][1] == begin["warm"][1]
 
 
 def test_another_seed_is_another_film(vjengine, beat_wav: Path, tmp_path: Path) -> None:
@@ -91,7 +117,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(
 
 def test_ctrl_c_finalises_what_is_done(start, beat_wav: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
-    process = start("render", beat_wav, "-o", film, "--size", "640x360", "--fps", "60")
+    process = start("render", beat_wav, "-o", film, "--size", "640x360", "--fps", "60", "--warm-up", 0)
     partial = tmp_path / "film.partial.mkv"
     for _ in range(400):
         if partial.exists() and partial.stat().st_size > 20_000:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from vjengine.cli.arguments import add_metrics_argument, add_picture_arguments, number, picture_options
-from vjengine.engine.options import RenderOptions
+from vjengine.engine.options import WARM_UP, RenderOptions
 from vjengine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--score", type=Path, metavar="FILE", help="what happens when, as YAML")
     parser.add_argument("--start", default="0", metavar="S", help="start this many seconds into the track")
     parser.add_argument("--duration", metavar="S", help="render only so many seconds")
+    parser.add_argument(
+        "--warm-up",
+        default=str(WARM_UP),
+        metavar="S",
+        help=f"how long the show has been running when the film begins (default: {WARM_UP:g}); 0: trails begin empty",
+    )
     parser.add_argument("--perform", type=Path, metavar="FILE", help="play back a recorded performance")
     parser.add_argument("--stats", type=Path, metavar="FILE", help="write figures of the run as JSON")
     parser.add_argument(
@@ -84,6 +90,7 @@ def render_options(args: argparse.Namespace, score: Score | None = None) -> Rend
         picture=picture_options(argparse.Namespace(**{**vars(args), "seed": seed})),
         start=number("--start", args.start, 0, 1e6),
         duration=number("--duration", args.duration, 0.05, 1e7) if args.duration is not None else None,
+        warm_up=number("--warm-up", args.warm_up, 0, 60),
         perform=args.perform,
         stats=args.stats,
         metrics=args.metrics,

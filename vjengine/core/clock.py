@@ -24,7 +24,7 @@ class FrameTime:
     """Time as latched once a frame: every pass of that frame reads this and nothing else.
 
     Attributes:
-        index: frame number, from 0.
+        index: frame number, from 0; below 0 while a film's show warms up.
         time: session time in s at which the frame is made.
         delta: s since the previous frame; 0 on the first.
     """
@@ -64,7 +64,7 @@ class LiveClock:
 
 
 class FrameClock:
-    """A virtual clock that stands at frame ``index`` of ``fps`` and moves only by :meth:`advance`.
+    """A virtual clock that stands at frame ``index`` of ``fps``, ``start`` to begin with, and moves by :meth:`advance`.
 
     Times are ``index / fps`` computed exactly, so an hour-long film does not drift.
     """
@@ -73,7 +73,7 @@ class FrameClock:
         self.fps = Fraction(fps).limit_denominator(100_000)
         if self.fps <= 0:
             raise ValueError(f"fps must be above 0, not {fps}")
-        self.index = start
+        self.index = self._first = start
 
     def now(self) -> float:
         """Return the time of the current frame in s."""
@@ -81,7 +81,7 @@ class FrameClock:
 
     def frame(self) -> FrameTime:
         """Return the current frame's latched time."""
-        delta = 0.0 if self.index == 0 else float(1 / self.fps)
+        delta = 0.0 if self.index == self._first else float(1 / self.fps)
         return FrameTime(self.index, self.now(), delta)
 
     def advance(self) -> FrameTime:

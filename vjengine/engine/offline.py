@@ -1,9 +1,13 @@
-"""The offline driver: the same three steps under a clock that moves one frame at a time."""
+"""The offline driver: the same three steps under a clock that moves one frame at a time.
+
+The clock begins before 0, for a show that has been running when its film begins: frame 0 and sample 0 are the film's.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +23,7 @@ from vjengine.compose.context import offscreen_context
 from vjengine.compose.readback import Readback
 from vjengine.core.clock import FrameClock, LiveClock
 from vjengine.core.control import ControlState
-from vjengine.core.events import Event, TempoEvent
+from vjengine.core.events import Event, MacroSet, MacroToggle, TempoEvent
 from vjengine.core.exchange import EventQueue
 from vjengine.core.signals import NO_AUDIO, AudioFeatures
 from vjengine.engine.invite import caption, qr_modules
@@ -71,7 +75,7 @@ class Conductor(Protocol):
         """Return what happens at ``time`` s into the film, oldest first.
 
         Args:
-            time: s since the film's first frame.
+            time: s since the film's first frame; 0 over and over while the show warms up before it.
             features: what is heard at that moment.
             state: the control state of the frame before.
         """
@@ -197,6 +201,7 @@ class OfflineEngine:
         self.events = EventQueue()
         self._progress = progress
         self._host = RenderHost(say)
+        self._beats_before = 0
         self.interrupted = False
 
     def run(self) -> RecordReport:
@@ -226,13 +231,15 @@ class OfflineEngine:
             every = options.generator_every or max(1, round(float(fps) / (picture.generator_fps or float(fps))))
             for event in opening(picture):
                 self.events.put(event)
+            # Whole generator frames, so that the film begins on one.
+            clock = FrameClock(fps, start=-every * math.ceil(options.warm_up * fps / every))
             frames = InlineFrames(generator, every, on_frame=watch.see if watch is not None else None)
             session = Session(show, picture.look, frames, compositor, watch)
             recorder = self._sink or Recorder(
                 options.output, picture.size, fps, self.events, sample_rate=settings.sample_rate, realtime=False
             )
             try:
-                self._frames(session, recorder, Readback(ctx, picture.size), settings, fps, total)
+                self._frames(session, recorder, Readback(ctx, picture.size), settings, clock, total)
             finally:
                 report = recorder.close()
         if options.stats is not None:
@@ -244,7 +251,7 @@ class OfflineEngine:
                     "seconds": round(report.seconds, 3),
                     "generator": {"name": picture.generator},
                     "tempo": round(state.features.beat.tempo, 2),
-                    "beats": state.beat_count,
+                    "beats": state.beat_count - self._beats_before,
                     "stabiliser": watch.summary() if watch is not None else None,
                     "trail": trail.summary(),
                 },
@@ -257,39 +264,67 @@ class OfflineEngine:
         recorder: Sink,
         readback: Readback[float],
         settings: AnalysisSettings,
-        fps: Fraction,
+        clock: FrameClock,
         total: int,
     ) -> None:
         options = self.options
-        clock = FrameClock(fps)
         ears = TrackEars(options.track, options.start, settings)
         player = None
         if options.perform is not None:
             player = PerformancePlayer(load_performance(options.perform), self.events)
+        waiting = self._warm_up(session, ears, player, clock)
+        self._beats_before = session.state.beat_count
         wall = LiveClock()
-        for done in range(total):
-            if self.interrupted or recorder.error:
-                break
+        while clock.index < total and not self.interrupted and not recorder.error:
             frame_time = clock.frame()
             for samples, moment in ears.hear(frame_time.time):
                 recorder.write_audio(samples, moment)
-            if player is not None:
-                player.advance(frame_time.time)
-            if self._conductor is not None:
-                for event in self._conductor.events(frame_time.time, ears.features, session.state):
-                    self.events.put(event)
-            events = self.events.drain()
-            for event in events:
-                if isinstance(event, TempoEvent):
-                    ears.analyser.apply(event)
+            events, waiting = [*waiting, *self._happening(frame_time.time, session, ears, player)], []
             session.advance(events, ears.features, frame_time)
             finished = readback.finish()
             if finished is not None:
                 recorder.write_frame(finished[1], finished[0])
             readback.start(session.compositor.programme, frame_time.time)
             clock.advance()
-            self._progress(Progress(done + 1, total, wall.now()))
+            self._progress(Progress(clock.index, total, wall.now()))
         for moment, pixels in readback.flush():
             recorder.write_frame(pixels, moment)
         for samples, moment in ears.hear(clock.now()):
             recorder.write_audio(samples, moment)
+
+    def _warm_up(
+        self, session: Session, ears: TrackEars, player: PerformancePlayer | None, clock: FrameClock
+    ) -> list[Event]:
+        """Run the show up to the film's first frame, as that moment wants it: same look, words and levels.
+
+        It hears what the track plays before the film, if anything. Buttons that are pressed at that moment are
+        returned, to be pressed then: a hit at 0 s belongs into the film.
+        """
+        buttons: list[Event] = []
+        if clock.index < 0:
+            self._host.alive("warming up")
+        while clock.index < 0 and not self.interrupted:
+            frame_time = clock.frame()
+            for _ in ears.hear(frame_time.time):
+                pass
+            levels: list[Event] = []
+            for event in self._happening(0.0, session, ears, player):
+                (buttons if isinstance(event, MacroSet | MacroToggle) else levels).append(event)
+            session.advance(levels, ears.features, frame_time)
+            clock.advance()
+        return buttons
+
+    def _happening(
+        self, time: float, session: Session, ears: TrackEars, player: PerformancePlayer | None
+    ) -> list[Event]:
+        """Return what happens up to ``time`` s into the film, oldest first."""
+        if player is not None:
+            player.advance(time)
+        if self._conductor is not None:
+            for event in self._conductor.events(time, ears.features, session.state):
+                self.events.put(event)
+        events = self.events.drain()
+        for event in events:
+            if isinstance(event, TempoEvent):
+                ears.analyser.apply(event)
+        return events

@@ -195,6 +195,10 @@ class LiveOptions:
     save_performance: Path | None = None
 
 
+WARM_UP = 2.0
+"""s a show runs before a film of it begins: trails and feedback begin at nothing, and would show it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
     """Everything ``vjengine render`` can be asked.
@@ -206,6 +210,7 @@ class RenderOptions:
         start: s into the track.
         duration: s to render; ``None`` for the rest.
         frames: pictures to make, also past the end of the sound; ``None`` follows ``duration``.
+        warm_up: s the show has been running when the film begins.
         perform: recorded performance, timed from the start of the film.
         generator_every: one generator frame every so many film frames; 0 follows ``generator_fps``.
         stats: JSON file for figures at the end.
@@ -218,6 +223,7 @@ class RenderOptions:
     start: float = 0.0
     duration: float | None = None
     frames: int | None = None
+    warm_up: float = WARM_UP
     perform: Path | None = None
     generator_every: int = 0
     stats: Path | None = None

@@ -179,6 +179,7 @@ def _job(
         "picture": replace(picture, look=""),
         "show": shows[drawn],
         "start": entry.start,
+        "warm_up": options.warm_up,
         "duration": entry.duration,
         "rate": RATE,
         "gap": gap,

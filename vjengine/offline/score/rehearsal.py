@@ -35,7 +35,7 @@ class Estimate:
     Attributes:
         frames: pictures of the film.
         tried: pictures that were tried to find out.
-        ready: s until the first picture.
+        ready: s until the first picture, warming up included.
         rate: pictures a second after that.
         memory: MiB at the most, in this process.
         disk: bytes of the finished film; while it is finalised, twice that is needed.
@@ -100,7 +100,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="vjengine-") as folder, Peak() as peak:
         film = Path(folder) / "rehearsal.mkv"
         trial = replace(options, output=film, start=middle, duration=None, frames=tried, stats=None, metrics=None)
-        trial = replace(trial, perform=None)
+        trial = replace(trial, perform=None, warm_up=0.0)
         player = replace(staged, options=trial).player()
         taker = sink(Path(folder), tried) if sink is not None else None
         engine = OfflineEngine(trial, progress=progress, say=say, sink=taker, conductor=player)
@@ -110,6 +110,7 @@ def rehearse(
     warm = min(_WARM, len(marks) - 1)
     spent = marks[-1] - marks[warm]
     rate = (len(marks) - 1 - warm) / spent if spent > 0.0 else 1.0 / max(ready, 1e-3)
+    ready += options.warm_up * float(fps) / rate
     return Estimate(total, report.frames, ready, rate, peak.host, size / max(1, report.frames) * total)
 
 
