@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,9 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from vjengine.errors import GeneratorError, OutOfMemory, ResumeError
-from vjengine.offline.clips import join, load_carried, read_clip
+from vjengine.errors import GeneratorError, OutOfMemory, RecordError, ResumeError
+from vjengine.offline.clips import ClipWriter, join, load_carried, read_clip
 from vjengine.offline.continuation import Ask, Carried, Clip, Need, Opening, Pixels16, Watcher
+from vjengine.offline.longcat.behind import Behind
 from vjengine.offline.longcat.collapsing import Drifting
 from vjengine.offline.longcat.film import Film
 from vjengine.offline.longcat.prompts import Prompts, Wish
@@ -225,6 +230,97 @@ def test_left_and_gone_on_is_byte_for_byte_the_same(make: Callable[..., list[Pie
     for one, other in zip(whole, gone_on, strict=True):
         assert (one.folder / "metrics.jsonl").read_bytes() == (other.folder / "metrics.jsonl").read_bytes()
     assert np.array_equal(load_carried(whole[-1].folder).frames, load_carried(gone_on[-1].folder).frames)
+
+
+def test_the_next_chunk_is_painted_while_one_is_written(
+    make: Callable[..., list[Piece]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the other, so one after the other would never end; and none is two ahead."""
+    painting, written = threading.Event(), 0
+    write = ClipWriter.write
+
+    def waiting(self: ClipWriter, pixels: Pixels16) -> None:
+        assert painting.wait(30.0), "the next chunk is begun before this one is written"
+        write(self, pixels)
+
+    def seen(ask: Ask, frames: Pixels16) -> Pixels16:
+        nonlocal written
+        written = len(list((tmp_path / "run" / "chunks").glob("*[0-9]")))
+        assert written >= ask.index - 1, "at most one chunk is behind"
+        painting.set()
+        return frames
+
+    monkeypatch.setattr(ClipWriter, "write", waiting)
+    assert [piece.index for piece in make(Sliding(seen), settings_for())] == [0, 1, 2, 3]
+    assert written >= 2
+
+
+def test_a_full_disk_is_told_while_the_next_chunk_is_painted(
+    make: Callable[..., list[Piece]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Painting may take minutes: whoever tells how far it is learns of it there. What was safe stays and goes on."""
+    failed, told = threading.Event(), []
+    write = ClipWriter.write
+
+    def full(self: ClipWriter, pixels: Pixels16) -> None:
+        if self.path.parent.name.startswith("000001"):
+            failed.set()
+            raise OSError(errno.ENOSPC, "no space")
+        write(self, pixels)
+
+    class Long(Sliding):
+        def extend(self, carried: Carried, ask: Ask, watcher: Watcher) -> Clip:
+            if ask.index == 2:
+                assert failed.wait(30.0)
+                for turn in range(3000):
+                    told.append(turn)
+                    watcher.alive("painting")
+                    time.sleep(0.01)
+            return super().extend(carried, ask, watcher)
+
+    monkeypatch.setattr(ClipWriter, "write", full)
+    with pytest.raises(RecordError, match=r"is full.*goes on"):
+        make(Long(), settings_for())
+    assert len(told) < 3000
+    assert [path.name for path in sorted((tmp_path / "run" / "chunks").iterdir())] == ["000000"]
+    monkeypatch.undo()
+    pieces = make(Sliding(), settings_for())
+    assert [piece.digest for piece in pieces] == [piece.digest for piece in make(Sliding(), settings_for(), "other")]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_write_in_hand_is_finished_unless_it_is_asked_twice(tmp_path: Path, twice: bool) -> None:
+    keeper, begun = Interrupt("again", lambda words: None), threading.Event()
+    pieces, done = list[Piece](), list[int]()
+
+    def write(still: Callable[[], None]) -> Piece:
+        begun.set()
+        for turn in range(3000 if twice else 30):
+            still()
+            time.sleep(0.01)
+            done.append(turn)
+        return Piece(0, tmp_path, 1)
+
+    def again() -> None:
+        time.sleep(0.1)
+        signal.raise_signal(signal.SIGINT)
+
+    def leave() -> None:
+        with keeper, Behind(keeper, pieces.append) as behind:
+            behind.hand(write)
+            assert begun.wait(30.0)
+            keeper.ask()
+            if twice:
+                threading.Thread(target=again).start()
+            behind.finish()
+
+    with pytest.raises(KeyboardInterrupt):
+        leave()
+    assert len(pieces) == (0 if twice else 1)
+    there = len(done)
+    assert there < 3000
+    time.sleep(0.05)
+    assert len(done) == there, "nobody writes on behind its back"
 
 
 def test_other_settings_are_told_from_the_old_ones(make: Callable[..., list[Piece]]) -> None:

@@ -21,6 +21,7 @@ from vjengine.offline import disk
 from vjengine.offline.clips import CARRIED, CLIP, ClipWriter, load_carried, save_carried
 from vjengine.offline.continuation import Ask, Carried, Clip, Continuation, Opening, Pixels16
 from vjengine.offline.longcat import gates
+from vjengine.offline.longcat.behind import Behind
 from vjengine.offline.longcat.hold import Holder, Scene
 from vjengine.offline.longcat.music import Music
 from vjengine.offline.longcat.remember import dump, restore
@@ -107,7 +108,10 @@ class Film:
         chunk: pictures at a time that fit into memory, if those are fewer than the continuation likes; 0 for as many
             as it likes. A film that goes on keeps to what it began with.
         say: told of what is worth knowing, in one line.
-        tell: told the pictures done, and what was reused of them.
+        tell: told the pictures that are safe on the disk, and how many of them were reused: first of all, and after
+            each chunk.
+        enough: asked before each chunk, with the chunks and pictures so far, those being written among them, whether
+            to leave it at that.
     """
 
     def __init__(
@@ -122,6 +126,7 @@ class Film:
         chunk: int = 0,
         say: Callable[[str], None] = lambda words: None,
         tell: Callable[[int, int], None] = lambda done, reused: None,
+        enough: Callable[[int, int], bool] = lambda chunks, frames: False,
     ) -> None:
         self.settings = settings
         self.tally = Tally()
@@ -133,6 +138,7 @@ class Film:
         self._chunk = settings.chunk or chunk
         self._say = say
         self._tell = tell
+        self._enough = enough
         self._store = run.pieces("chunks")
         self._holder = Holder(derive_seed(settings.seed, "hold"), correct=settings.stabilise)
 
@@ -150,41 +156,51 @@ class Film:
             self._key, lambda read, there: self._keeper.alive("checking what is there", read / max(1, there))
         )
         self.tally.reused = len(pieces)
-        reused = sum(piece.frames for piece in pieces)
+        reused = done = sum(piece.frames for piece in pieces)
         history = gates.History([gates.Signature.from_json(p.meta["signature"]) for p in pieces])
-        if pieces:
-            standing, carried = self._load(pieces[-1])
-            self._tell(reused, reused)
-        else:
-            piece, standing, carried = self._begin()
+
+        def written(piece: Piece) -> None:
+            nonlocal done
             pieces.append(piece)
-            history.add(gates.Signature.from_json(piece.meta["signature"]))
-        while standing.done < self.settings.frames:
-            self._tell(standing.done, reused)
-            self._keeper.check()
-            piece, carried = self._next(len(pieces), standing, carried, history)
-            pieces.append(piece)
-            self.tally.made += 1
-        self._tell(standing.done, reused)
+            done += piece.frames
+            self.tally.made += piece.index > 0  # the first picture is no chunk
+            self._tell(done, reused)
+
+        with Behind(self._keeper, written) as behind:
+            chunks = len(pieces)
+            if pieces:
+                standing, carried = self._load(pieces[-1])
+                self._tell(done, reused)
+            else:
+                standing, carried = self._begin(history, behind)
+                chunks = 1
+            while standing.done < self.settings.frames and not self._enough(chunks, standing.done):
+                behind.check()
+                carried = self._next(chunks, standing, carried, history, behind)
+                chunks += 1
         return pieces
 
     def _key(self, index: int) -> str:
         return plan_hash({"plan": self._run.plan_hash, "chunk": index})
 
-    def _begin(self) -> tuple[Piece, Standing, Carried]:
+    def _begin(self, history: gates.History, behind: Behind) -> tuple[Standing, Carried]:
         settings = self.settings
         number, wish = settings.prompts.at(0, settings.fps)
         opening = replace(self._opening, prompt=wish.prompt, negative=wish.negative)
-        carried = self._continuation.open(opening, settings.size, self._keeper)
+        carried = self._continuation.open(opening, settings.size, behind)
         frames = self._checked(carried.frames)[: settings.frames]
         standing = Standing(len(frames), self._chunk, number, 0, Scene(0, wish.prompt, carried.anchor))
         shown, rows = self._held(frames, standing, 0, settled=True)
         standing.held = self._holder.save()
         carried = replace(carried, frames=shown)
-        piece = self._write(0, shown, carried, standing, rows, {"signature": gates.sign(frames).to_json()})
-        return piece, standing, carried
+        signature = gates.sign(frames)
+        history.add(signature)
+        behind.hand(self._writing(0, shown, carried, standing, rows, {"signature": signature.to_json()}))
+        return standing, carried
 
-    def _next(self, index: int, standing: Standing, carried: Carried, history: gates.History) -> tuple[Piece, Carried]:
+    def _next(
+        self, index: int, standing: Standing, carried: Carried, history: gates.History, behind: Behind
+    ) -> Carried:
         settings = self.settings
         began = perf_counter()
         number, wish = settings.prompts.at(standing.done, settings.fps)
@@ -208,7 +224,7 @@ class Film:
             negative=wish.negative,
             guidance=settings.guidance,
         )
-        take, attempts = self._best(ask, standing, carried, history, settled)
+        take, attempts = self._best(ask, standing, carried, history, settled, behind)
         self._holder.load(take.held)
         standing.held = take.held
         if take.ask.frames < ask.frames:
@@ -227,17 +243,18 @@ class Film:
             "notes": _plain(take.clip.notes),
             "seconds": round(perf_counter() - began, 3),
         }
-        return self._write(index, take.frames, carried, standing, take.rows, meta), carried
+        behind.hand(self._writing(index, take.frames, carried, standing, take.rows, meta))
+        return carried
 
     def _best(
-        self, ask: Ask, standing: Standing, carried: Carried, history: gates.History, settled: bool
+        self, ask: Ask, standing: Standing, carried: Carried, history: gates.History, settled: bool, behind: Behind
     ) -> tuple[Take, int]:
         """Return the first take that passes, or else the one that is least wrong, and how many were made."""
         best: Take | None = None
         attempts = 0
         for attempt in range(self.settings.retries + 1):
             self._holder.load(standing.held)
-            take = self._take(self._asked(ask, attempt), standing, carried, history, settled)
+            take = self._take(self._asked(ask, attempt), standing, carried, history, settled, behind)
             attempts += 1
             ask = replace(ask, frames=take.ask.frames)
             passed = not take.verdict.faults if self.settings.gates else not take.verdict.repeated
@@ -273,11 +290,13 @@ class Film:
             noise=min(MOST_NOISE, settings.noise + _MORE_NOISE * (self._holder.alarm + attempt)),
         )
 
-    def _take(self, ask: Ask, standing: Standing, carried: Carried, history: gates.History, settled: bool) -> Take:
+    def _take(
+        self, ask: Ask, standing: Standing, carried: Carried, history: gates.History, settled: bool, behind: Behind
+    ) -> Take:
         settings = self.settings
         tail = max(1, self._continuation.tail)
         clip, asked = extend_or_halve(
-            self._continuation, replace(carried, frames=carried.frames[-tail:]), ask, self._keeper, say=self._say
+            self._continuation, replace(carried, frames=carried.frames[-tail:]), ask, behind, say=self._say
         )
         made = self._checked(clip.frames)
         signature = gates.sign(made)
@@ -285,7 +304,7 @@ class Film:
         if standing.done + len(frames) < settings.frames:
             frames = frames[: best_end(frames, settings.best_of, standing.anchor)]
         frames = blend(carried.frames[-1], frames, settings.seam)
-        self._keeper.check()
+        behind.check()
         shown, rows = self._held(frames, standing, standing.done, settled=settled)
         limits = settings.limits.looser(ask.attempt)
         verdict = gates.judge(
@@ -312,7 +331,7 @@ class Film:
         frames = np.concatenate((before.frames[-count:], take.frames[-count:]))[-count:]
         return Carried(np.ascontiguousarray(frames), anchor, take.clip.state)
 
-    def _write(
+    def _writing(
         self,
         index: int,
         frames: Pixels16,
@@ -320,20 +339,31 @@ class Film:
         standing: Standing,
         rows: Sequence[dict[str, Any]],
         meta: dict[str, Any],
-    ) -> Piece:
-        with self._keeper.finishing(), self._store.begin(index, self._key(index)) as work:
-            with ClipWriter(work.folder / CLIP, self.settings.size, self.settings.fps) as writer:
-                for frame in frames:
-                    writer.write(frame)
-            save_carried(work.folder, carried)
-            try:
-                (work.folder / MEMORY).write_bytes(dump(standing))
-                if rows:
-                    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-                    (work.folder / METRICS).write_text(lines, encoding="utf-8", newline="\n")
-            except OSError as error:
-                raise disk.failure(work.folder, error) from error
-            return work.commit(len(frames), meta, passing=(CARRIED, MEMORY))
+    ) -> Callable[[Callable[[], None]], Piece]:
+        """Return what writes one piece, of what is so now: the film goes on meanwhile.
+
+        Pictures and what is carried are never changed once made, for a refused chunk is made of them again.
+        """
+        memory = dump(standing)
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+        def write(still: Callable[[], None]) -> Piece:
+            with self._store.begin(index, self._key(index)) as work:
+                with ClipWriter(work.folder / CLIP, self.settings.size, self.settings.fps) as writer:
+                    for frame in frames:
+                        still()
+                        writer.write(frame)
+                save_carried(work.folder, carried)
+                try:
+                    (work.folder / MEMORY).write_bytes(memory)
+                    if lines:
+                        (work.folder / METRICS).write_text(lines, encoding="utf-8", newline="\n")
+                except OSError as error:
+                    raise disk.failure(work.folder, error) from error
+                still()
+                return work.commit(len(frames), meta, passing=(CARRIED, MEMORY))
+
+        return write
 
     def _load(self, piece: Piece) -> tuple[Standing, Carried]:
         try:

@@ -69,10 +69,6 @@ class Ways:
     tell: Callable[[int, int, int], None] = lambda done, wanted, reused: None
 
 
-class _Enough(Exception):
-    """As many cycles as were wanted are there."""
-
-
 def job_of(project: Project, run: Path) -> Job:
     """Return what the run loop is asked for: a film without an end, or as long as its track."""
     settings, prompt = project.settings, project.prompt
@@ -151,6 +147,7 @@ def run_project(project: Project, name: str, wanted: Wanted, keeper: Interrupt, 
                     music=music,
                     say=ways.say,
                     tell=work.tell,
+                    enough=work.enough,
                 )
 
             return work.make(film, continuation)
@@ -189,8 +186,7 @@ class _Work:
         by = continuation
         while True:
             try:
-                with contextlib.suppress(_Enough):
-                    film(by).make()
+                film(by).make()
                 return self._is(DONE)
             except KeyboardInterrupt:
                 self._is(STOPPED)
@@ -216,7 +212,7 @@ class _Work:
                 raise
 
     def tell(self, done: int, reused: int) -> None:
-        """Keep the newest cycle's picture and clip; say how far it is; stop where it is enough."""
+        """Keep the newest cycle's picture and clip; say how far it is."""
         pieces = self.store.known()
         for piece in pieces[self._kept(pieces) :]:
             keep_cycle(self.run, piece, self.settings.fps)
@@ -229,8 +225,10 @@ class _Work:
             self.state = replace(self.state, error="" if not self.standby else self.state.error)
         self.state = self.state.write(self.run, cycles=cycles, frames=done)
         self.ways.tell(cycles, self._expected(), self.reused)
-        if (self.cycles and cycles >= self.cycles) or (self.frames and done >= self.frames):
-            raise _Enough
+
+    def enough(self, pieces: int, frames: int) -> bool:
+        """Tell whether so many pieces and pictures are all that is wanted now; the first picture is no cycle."""
+        return bool((self.cycles and pieces > self.cycles) or (self.frames and frames >= self.frames))
 
     def _kept(self, pieces: list[Piece]) -> int:
         """Return the first piece whose picture is not there yet; on the way, only the newest one can be."""
