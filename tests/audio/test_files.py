@@ -134,11 +134,14 @@ def test_a_video_without_sound_says_so(tmp_path) -> None:
         probe(path)
 
 
-def test_a_truncated_file_gives_what_is_left(music, tmp_path) -> None:
-    data = music("whole.mp3", tone(44100), 44100, "libmp3lame").read_bytes()
-    path = tmp_path / "half.mp3"
+@pytest.mark.parametrize(("name", "codec"), [("x.mp3", "libmp3lame"), ("x.flac", "flac")])
+def test_a_truncated_file_gives_what_is_left_and_says_what_to_do(name, codec, music, tmp_path, caplog) -> None:
+    data = music(name, tone(44100), 44100, codec).read_bytes()
+    path = tmp_path / f"half-{name}"
     path.write_bytes(data[: len(data) // 2])
     assert 1.5 < decode(path).duration < 2.5
+    assert "copy or download it again" in caplog.text
+    assert "Errno" not in caplog.text
 
 
 def test_damage_in_the_middle_costs_only_the_middle(music, tmp_path) -> None:

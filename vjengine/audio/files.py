@@ -23,6 +23,9 @@ LONGEST_WHOLE = 2 * 3600.0
 MOST_BROKEN = 500
 """Undecodable packets in a row after which a file counts as broken."""
 
+_WHOLE = 0.95
+"""Share of the promised length at which a file counts as whole: some containers only estimate it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
@@ -133,6 +136,19 @@ def samples_of(path: Path | str, sample_rate: int = 48000, start: float = 0.0) -
     yield from _pieces(Path(path), sample_rate, start)
 
 
+def track_duration(path: Path) -> float:
+    """Return the length of a track in s: as its header says or, where that says nothing, counted.
+
+    Raises:
+        UnreadableAudio: if it cannot be read, or holds no sound.
+    """
+    duration = probe(path).duration
+    if duration > 0.0:
+        return duration
+    rate = 48_000
+    return sum(len(piece) for piece in samples_of(path, rate)) / rate
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Open ``path`` and give (container, its best audio stream); every failure becomes UnreadableAudio."""
@@ -152,10 +168,17 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
                 raise UnreadableAudio(f"{path}: this is {what}")
             yield container, stream
     except av.error.FFmpegError as error:
-        reason = error.strerror or str(error)
-        raise UnreadableAudio(f"{path}: this cannot be read as audio ({reason})") from error
+        raise UnreadableAudio(
+            f"{path}: this cannot be read as audio ({_reason(error)}); if it is music, the file is cut short or "
+            "damaged: copy or download it again"
+        ) from error
     except PermissionError as error:
         raise UnreadableAudio(f"{path}: no permission to read it") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the codec's words, without its numbers and the names of its functions."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _pieces(path: Path, sample_rate: int, start: float) -> Iterator[Samples]:
@@ -183,8 +206,22 @@ def _pieces(path: Path, sample_rate: int, start: float) -> Iterator[Samples]:
                 yield piece[skip:]
                 got += len(piece) - skip
             skip = max(0, skip - len(piece))
+        promised = container.duration / 1e6 if container.duration else 0.0
     if not got:
+        if promised > start + 0.1:
+            raise UnreadableAudio(
+                f"{path}: nothing can be played from {start:g} s on, though it says to last {promised:.1f} s: "
+                "the file is cut short or damaged; copy or download it again"
+            )
         raise UnreadableAudio(f"{path}: " + (f"it ends before {start:g} s" if start else "it holds no sound at all"))
+    there = start + got / sample_rate
+    if there < _WHOLE * promised - 1.0:
+        # Not a warning: half a set without music is worth a line even to those who asked for none.
+        log.error(
+            "%s ends at %.1f s, though it says to last %.1f s: the file is cut short or damaged. What there is is "
+            "used; copy or download it again to have it whole",
+            path, there, promised,
+        )  # fmt: skip
 
 
 def _seek(path: Path, container: Any, stream: Any, frames: Iterator[Any], start: float) -> tuple[Iterator[Any], float]:
@@ -232,7 +269,7 @@ def _frames(path: Path, container: Any, stream: Any) -> Iterator[Any]:
         except StopIteration:
             return
         except av.error.FFmpegError as error:  # damaged container: what was read so far stands
-            log.warning("%s: broken off here: %s", path, error)
+            log.warning("%s: it cannot be read on (%s): what was read so far is used", path, _reason(error))
             return
         try:
             frames = packet.decode()
@@ -242,7 +279,7 @@ def _frames(path: Path, container: Any, stream: Any) -> Iterator[Any]:
             broken += 1
             run += 1
             if broken == 1:
-                log.warning("%s: a damaged part is skipped: %s", path, error)
+                log.warning("%s: a damaged part is skipped (%s)", path, _reason(error))
             if run > MOST_BROKEN:
                 return
             continue

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vjengine.audio.features import Analyser, AnalysisSettings
-from vjengine.audio.files import blocks, probe, samples_of
+from vjengine.audio.files import blocks, track_duration
 from vjengine.compose.context import offscreen_context
 from vjengine.compose.readback import Readback
 from vjengine.core.clock import FrameClock, LiveClock
@@ -149,19 +149,6 @@ class RenderHost:
         """Show what went wrong, and leave it in the log."""
         if level != "ok":
             log.warning("%s: %s", component, message)
-
-
-def track_duration(path: Path) -> float:
-    """Return the length of a track in s: as its header says or, where that says nothing, counted.
-
-    Raises:
-        UnreadableAudio: if it cannot be read, or holds no sound.
-    """
-    duration = probe(path).duration
-    if duration > 0.0:
-        return duration
-    rate = 48_000
-    return sum(len(piece) for piece in samples_of(path, rate)) / rate
 
 
 def frames_to_render(options: RenderOptions) -> int:

@@ -102,11 +102,16 @@ def test_an_image_begins_the_film(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor does it listen to a track of hours: the length is enough."""
     assert run("sea", "-o", tmp_path / "film.mp4", "--seconds", "60", "--dry-run") == 0
     told = capsys.readouterr().out
     assert "1800 pictures of 64x36" in told
     assert "MiB" in told
     assert list(tmp_path.iterdir()) == []
+    track = write_beat(tmp_path / "beat.wav", 1.5)
+    assert run("sea", "-o", tmp_path / "film.mp4", "--match-audio", track, "--dry-run") == 0
+    assert "1.50 s, 45 pictures" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [track]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from vjengine.audio.files import probe
+from vjengine.audio.files import probe, track_duration
 from vjengine.audio.track import TrackListener, analyse_track
 from vjengine.cli.main import main
-from vjengine.engine.offline import track_duration
 from vjengine.offline.clipfile import clip_info, read_clip
 from vjengine.offline.score import rehearsal
 from vjengine.offline.score.staging import listen

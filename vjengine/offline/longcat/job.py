@@ -9,7 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 
-from vjengine.audio.files import probe
+from vjengine.audio.features import AnalysisSettings
+from vjengine.audio.files import probe, track_duration
 from vjengine.engine.metrics_log import header
 from vjengine.errors import OutOfMemory, RecordError, UnreadableAudio, UsageError
 from vjengine.offline.clips import add_sound, join
@@ -200,9 +201,11 @@ def checked(job: Job) -> Kind:
 
 
 def prepared(
-    job: Job, kind: Kind, continuation: Continuation, keeper: Interrupt
+    job: Job, kind: Kind, continuation: Continuation, keeper: Interrupt, *, listening: bool = True
 ) -> tuple[Settings, Music | None, Pixels16 | None]:
     """Return the settings, the music as heard, and the first pictures.
+
+    Without ``listening`` there is no music, the length is what the track's header says, and no folder is made.
 
     Raises:
         UsageError, UnreadableAudio: if something of it cannot be.
@@ -238,6 +241,12 @@ def prepared(
     if job.track is None:
         return settings, None, pictures
     name = job.track.name
+    follows = job.seconds is None and job.frames is None
+    if not listening:
+        keeper.alive(f"measuring {name}")
+        rate = AnalysisSettings().sample_rate
+        frames = pictures_of(round(track_duration(job.track) * rate), rate, fps) if follows else settings.frames
+        return replace(settings, frames=frames), None, pictures
     keeper.alive(f"listening to {name}")
     probe(job.track)  # what is no sound leaves no folder behind
     _make_folder(job.folder)
@@ -249,7 +258,7 @@ def prepared(
         with suppress(OSError):  # there may be a film in it
             job.folder.rmdir()
         raise
-    if job.seconds is None and job.frames is None:
+    if follows:
         settings = replace(settings, frames=pictures_of(music.samples, music.rate, fps))
     return replace(settings, track=digest), music, pictures
 
@@ -262,12 +271,11 @@ def forecast(job: Job, keeper: Interrupt, *, trial: bool = True) -> Forecast:
     """
     kind = checked(job)
     with closing(make_continuation(kind.name, job.options)) as continuation:
-        settings, music, pictures = prepared(job, kind, continuation, keeper)
+        settings, _, pictures = prepared(job, kind, continuation, keeper, listening=False)
         chunk, words = fitting(continuation, settings.size)
         chunk = min(settings.chunk or max(chunk, 1), settings.frames)
         need = continuation.need(settings.size, chunk)
         pace = _trial(continuation, settings, pictures, keeper) if trial and kind.name == "builtin" else 0.0
-        del music
         return Forecast(settings, -(-settings.frames // chunk), chunk, need.host, need.device, words, pace)
 
 

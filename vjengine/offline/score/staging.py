@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vjengine.audio.features import AnalysisSettings
-from vjengine.audio.files import probe, samples_of
+from vjengine.audio.files import probe, samples_of, track_duration
 from vjengine.audio.track import TrackAnalysis, analyse_pieces
 from vjengine.core.looks import Look
-from vjengine.engine.offline import OfflineEngine, Progress, track_duration
+from vjengine.engine.offline import OfflineEngine, Progress
 from vjengine.engine.options import RenderOptions
 from vjengine.engine.setup import load_show
 from vjengine.offline import disk
