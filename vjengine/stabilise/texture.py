@@ -1,16 +1,16 @@
 """The detail of a picture: its Laplacian and its bands, in pieces of some rows of it at full resolution.
 
 What is looked at is a list of pieces of rows, with their two neighbours above and below, so what it costs hardly grows
-with the picture. Filters run over whole pieces in 16-bit integers, of 1/64 code value and exact but for the last
-shift; what is coarser than single px is looked at in some px.
+with the picture. Filters run over whole pieces and are exact; what is coarser than single px is looked at in some px.
+Calls are what most of the time goes into, so the px of all bands lie side by side in one array.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -33,13 +33,12 @@ LATTICE = (36, 64)
 """Rows and columns of px, all over the picture, that the coarse band is looked at in: the small copies have it all."""
 _NARROW = 64
 """Pictures narrower than this are looked at up to their edge, wider ones but for two px."""
-_UNIT = 64
-"""Parts of a code value that bands are counted in."""
+_BINOMIAL = np.array((1, 4, 6, 4, 1), np.float32) / 256
+"""Along a row; down the rows it is counted in sixteenths."""
+_HERE = np.ones(1, np.float32)
 _RIDGE = 1e-3
 """Share of every colour in a tint: where a picture has one colour only, its noise stays a matrix of full rank."""
 _array = Scratch().get
-
-Words = npt.NDArray[np.int16]
 
 
 def look_closely(copies: Copies) -> tuple[float, float, Floats, Floats]:
@@ -58,20 +57,36 @@ def look_closely(copies: Copies) -> tuple[float, float, Floats, Floats]:
     clipped = 1.0 - cv2.countNonZero(between) / line.size
 
     blur, fine = _blur_and_fine(strips)
-    middle = np.subtract(blur[:, ::STEP], _enlarged(copies.quarter, plan.middle), dtype=np.float32)
-    coarse = _enlarged(copies.quarter, plan.coarse) - _enlarged(copies.sixteenth, plan.sixteenth)
-    few = fine[:, :: 4 * STEP].astype(np.float32)
-    moments = [_moments(band) for band in (few, middle, coarse)]
+    quarter, sixteenth = _enlarged(copies.quarter, plan.quarter), _enlarged(copies.sixteenth, plan.sixteenth)
+    here, some = (
+        _array(name, (len(blur), len(at), 3), np.float32) for name, at in (("here", plan.looked), ("some", plan.some))
+    )
+    blur.take(plan.looked, axis=1, out=here, mode="clip")
+    fine.take(plan.some, axis=1, out=some, mode="clip")
+    few, middle = some.size, some.size + here.size
+    # The products of four px at once are found faster than those of one; what is missing of the last four is nil.
+    count = few + quarter.size
+    seen = _array("seen", (-(-count // 12) * 12,), np.float32)
+    seen[count:] = 0.0
+    first, second, third = seen[:few], seen[few:middle], seen[middle:count]
+    np.multiply(some.ravel(), math.sqrt(3.0 / few), out=first)
+    np.subtract(here.ravel(), quarter[: here.size], out=second)
+    second *= math.sqrt(3.0 / second.size)
+    np.subtract(quarter[here.size :], sixteenth, out=third)
+    third *= math.sqrt(3.0 / third.size)
+    four = seen.reshape(-1, 12)
+    products = (four.T @ four).astype(np.float64)
+    colours = products[:3, :3] + products[3:6, 3:6] + products[6:9, 6:9] + products[9:, 9:]
     # Single px are looked at in all px of the pieces: they tell most of all.
-    single = cv2.norm(fine.reshape(len(fine), -1), cv2.NORM_L2SQR) * 3.0 / (fine.size * (255.0 * _UNIT) ** 2)
-    bands = np.array((single, *((rr + gg + bb) / 255.0**2 for rr, _, gg, _, _, bb in moments[1:])), np.float32)
-    rr, rg, gg, rb, gb, bb = (sum(each) for each in zip(*moments, strict=True))
-    colours = np.array(((rr, rg, rb), (rg, gg, gb), (rb, gb, bb)))
+    fine = fine[:, 2:-2].reshape(len(fine), -1)
+    single = cv2.norm(fine, cv2.NORM_L2SQR) * 3.0 / fine.size
+    bands = np.array((single, np.dot(second, second), np.dot(third, third)), np.float32)
+    bands /= 255.0**2
     return clipped, _laplacian_variance(strips[1:4]), bands, tint_of(colours)
 
 
-Cells = tuple[npt.NDArray[np.intp], npt.NDArray[np.int16], npt.NDArray[np.uint16]]
-"""The rows of a copy that px lie between, and where among these, in the two parts that ``cv2.remap`` takes."""
+Cells = tuple[npt.NDArray[np.intp], Floats, Floats]
+"""The rows of a copy that px lie between, and where among these: across and down, as ``cv2.remap`` takes them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,16 +98,18 @@ class _Plan:
         width: of a piece, px; with two px more at either end that only the filters see.
         around: ``(5, n)``: the rows two above each, one above, themselves, one below, two below.
         pieces: ``(n,)``: which piece of each row.
-        middle: where the px of the middle band lie in the quarter.
-        coarse, sixteenth: where the px of the coarse band lie in the quarter and in the sixteenth.
+        looked, some: columns of a piece that the middle band and the colours of the fine band are looked at in.
+        quarter: where the px of the middle band, then those of the coarse band, lie in the quarter.
+        sixteenth: where the px of the coarse band lie in the sixteenth.
     """
 
     margin: int
     width: int
     around: npt.NDArray[np.intp]
     pieces: npt.NDArray[np.intp]
-    middle: Cells
-    coarse: Cells
+    looked: npt.NDArray[np.intp]
+    some: npt.NDArray[np.intp]
+    quarter: Cells
     sixteenth: Cells
 
 
@@ -106,48 +123,41 @@ def _plan(height: int, width: int) -> _Plan:
     piece = (width + 2 * margin) // count
     # In the order of the golden section all pieces have their turn, and none keeps to one place in the cells.
     pieces = ((np.arange(len(rows)) * 0.618034) % 1.0 * count).astype(np.intp)
-    columns = pieces[:, None] * piece + np.arange(2 - margin, piece - 2 - margin, STEP)
+    looked = np.arange(2, piece - 2, STEP)
+    columns = pieces[:, None] * piece - margin + looked
     around = np.clip(rows + np.arange(-2, 3)[:, None], 0, height - 1)
     down, across = (max(1, length // many) | 1 for length, many in zip((height, width), LATTICE, strict=True))
     points = np.arange(min(down // 2, height - 1), height, down)
     along = np.arange(min(across // 2, width - 1), width, across)[None].repeat(len(points), axis=0)
-    return _Plan(
-        margin,
-        piece,
-        around,
-        pieces,
-        middle=_cells(rows, columns, 4, height),
-        coarse=_cells(points, along, 4, height),
-        sixteenth=_cells(points, along, 16, height),
-    )
+    middle, coarse = (rows, columns), (points, along)
+    quarter, sixteenth = _cells((middle, coarse), 4, height), _cells((coarse,), 16, height)
+    return _Plan(margin, piece, around, pieces, looked, looked[::4], quarter, sixteenth)
 
 
-def _cells(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], size: int, height: int) -> Cells:
+def _cells(grids: Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], size: int, height: int) -> Cells:
     """Return where px lie in a copy of means over ``size`` px, whose edge is repeated.
 
     Args:
-        rows: ``(n,)``, of the picture.
-        columns: ``(n, m)``, of each row.
+        grids: each with rows of the picture, ``(n,)``, and the columns of each row, ``(n, m)``.
         size: of the copy's cells.
         height: of the picture.
     """
     last = -(-height // size) - 1
-    down = np.clip((rows + 0.5) / size - 0.5, 0.0, last)
+    down = np.clip((np.concatenate([rows for rows, _ in grids]) + 0.5) / size - 0.5, 0.0, last)
     above = down.astype(np.intp)
     pairs = np.stack((above, np.minimum(above + 1, last)), axis=1).ravel()
-    x = (columns + 0.5) / size - 0.5
-    y = np.broadcast_to((down - above + 2 * np.arange(len(rows)))[:, None], x.shape)
-    # Places in 32nds of a cell are exact: they are odd eighths and odd 32nds.
-    whole, parts = cv2.convertMaps(x.astype(np.float32), y.astype(np.float32), cv2.CV_16SC2)
-    return pairs, whole, parts
+    # Places are odd eighths and odd 32nds of a cell: exact, whether they are taken as floats or rounded to 32nds.
+    x = np.concatenate([(columns.ravel() + 0.5) / size - 0.5 for _, columns in grids])
+    y = np.repeat(down - above + 2 * np.arange(len(down)), np.concatenate([[c.shape[1]] * len(c) for _, c in grids]))
+    return pairs, x.astype(np.float32)[None], y.astype(np.float32)[None]
 
 
 def _enlarged(copy: Bytes, cells: Cells) -> Floats:
-    """Return a copy enlarged linearly, at the px looked at: ``(n, m, 3)``, parts of a code value."""
-    pairs, whole, parts = cells
-    lines = np.multiply(np.take(copy, pairs, axis=0), np.float32(_UNIT), dtype=np.float32)
-    found: Floats = cv2.remap(lines, whole, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found.reshape(*parts.shape, 3)
+    """Return a copy enlarged linearly, at the px looked at, all in a row: ``(3n,)``, code values."""
+    pairs, across, down = cells
+    lines = np.take(copy, pairs, axis=0).astype(np.float32)
+    found: Floats = cv2.remap(lines, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found.ravel()
 
 
 def _strips(full: Bytes, plan: _Plan) -> Bytes:
@@ -161,33 +171,27 @@ def _strips(full: Bytes, plan: _Plan) -> Bytes:
     return strips.reshape(5, -1, plan.width, 3)
 
 
-def _blur_and_fine(strips: Bytes) -> tuple[Words, Words]:
-    """Return the pieces under the binomial, and what it takes away, ``(n, w - 4, 3)`` each, parts of a code value."""
+def _blur_and_fine(strips: Bytes) -> tuple[Floats, Floats]:
+    """Return the pieces under the binomial, and what it takes away, ``(n, w, 3)`` each, code values.
+
+    Two px at either end are wrong: what lies beside them is not known.
+    """
     _, count, width, _ = strips.shape
-    end = width * 3
-    lines = _array("lines", (5, count, end), np.int16)
-    np.copyto(lines, strips.reshape(lines.shape))
-    down, part = (_array(name, (count, end), np.int16) for name in ("down", "down part"))
-    _binomial(list(lines), down, part)
-    # 255 · 256 just fits.
-    wide = down.view(np.uint16)
-    blur, part = (_array(name, (count, end - 12), np.uint16) for name in ("blur", "blur part"))
-    _binomial([wide[:, k : k + end - 12] for k in range(0, 15, 3)], blur, part)
-    blur >>= 2
-    fine = _array("fine", (count, end - 12), np.int16)
-    np.left_shift(lines[2, :, 6:-6], 6, out=fine)
-    fine -= blur.view(np.int16)
-    return blur.view(np.int16).reshape(count, -1, 3), fine.reshape(count, -1, 3)
-
-
-def _binomial(five: list[npt.NDArray[Any]], out: npt.NDArray[Any], part: npt.NDArray[Any]) -> None:
-    """Write a + 4b + 6c + 4d + e of ``five`` to ``out``; ``part`` is overwritten."""
-    a, b, c, d, e = five
-    np.add(b, d, out=out)
-    out <<= 2
-    out += a
-    out += e
-    out += np.multiply(c, c.dtype.type(6), out=part)
+    lines = _array("lines", (5, count, width, 3), np.int16)
+    np.copyto(lines, strips)
+    above, over, here, under, below = lines
+    # Sixteenths of a code value: 255 · 16 fits with room to spare.
+    down = np.add(over, under, out=_array("down", here.shape, np.int16))
+    down <<= 2
+    down += above
+    down += below
+    down += np.multiply(here, np.int16(6), out=above)
+    blur = _array("blur", here.shape, np.float32)
+    cv2.sepFilter2D(down, cv2.CV_32F, _BINOMIAL, _HERE, dst=blur)
+    fine = _array("fine", here.shape, np.float32)
+    np.copyto(fine, here)
+    fine -= blur
+    return blur, fine
 
 
 def _laplacian_variance(strips: Bytes) -> float:
@@ -205,25 +209,22 @@ def _laplacian_variance(strips: Bytes) -> float:
     laplacian += row[:, :-2]
     row <<= 2
     laplacian -= row[:, 1:-1]
-    return float(cv2.meanStdDev(laplacian)[1][0, 0]) ** 2
-
-
-def _moments(band: Floats) -> list[float]:
-    """Return the mean products RR, RG, GG, RB, GB, BB of values ``(n, m, 3)``, which are parts of a code value."""
-    planes = [plane.ravel() for plane in cv2.split(band)]
-    parts = planes[0].size * _UNIT**2
-    return [float(np.dot(planes[i], planes[k])) / parts for i in range(3) for k in range(i + 1)]
+    mean = cv2.sumElems(laplacian)[0] / laplacian.size
+    square = cv2.norm(laplacian, cv2.NORM_L2SQR) / laplacian.size
+    return max(float(square - mean * mean), 0.0)
 
 
 def tint_of(covariance: npt.NDArray[np.float64]) -> Floats:
     """Return the lower triangle T with T·Tᵀ = ``covariance``, scaled to trace 1: grey where there is nothing."""
-    total = float(np.trace(covariance))
+    # Cholesky's, written out: of three by three it is a matter of a few numbers.
+    a, _, _, b, c, _, d, e, f = covariance.ravel().tolist()
+    total = a + c + f
     if not total > 1e-3:
         return np.array(GREY_TINT, np.float32).reshape(3, 3)
-    (a, _, _), (b, c, _), (d, e, f) = (covariance / total * (1.0 - _RIDGE) + np.eye(3) * (_RIDGE / 3.0)).tolist()
-    # Cholesky's, written out: of three by three it is a matter of a few numbers.
-    first = math.sqrt(a)
-    b, d = b / first, d / first
-    second = math.sqrt(c - b * b)
-    e = (e - d * b) / second
-    return np.array(((first, 0, 0), (b, second, 0), (d, e, math.sqrt(f - d * d - e * e))), np.float32)
+    share, ridge = (1.0 - _RIDGE) / total, _RIDGE / 3.0
+    first = math.sqrt(a * share + ridge)
+    b, d = b * share / first, d * share / first
+    second = math.sqrt(c * share + ridge - b * b)
+    e = (e * share - d * b) / second
+    last = math.sqrt(f * share + ridge - d * d - e * e)
+    return np.array(((first, 0, 0), (b, second, 0), (d, e, last)), np.float32)
