@@ -8,8 +8,10 @@ import pytest
 
 from vjengine.offline.continuation import Pixels16
 from vjengine.offline.longcat.collapsing import HARMS, Harm, harmed
+from vjengine.offline.longcat.curves import bent, between, quantiles
 from vjengine.offline.longcat.hold import Holder, Scene
 from vjengine.offline.longcat.renew import Renewal, Round
+from vjengine.offline.longcat.seam import changes, joined, seam, small
 from vjengine.offline.longcat.steady import fixed, fixes, looks
 
 SIZE = (96, 54)
@@ -125,3 +127,42 @@ def test_what_wears_not_is_left_alone() -> None:
     for _ in range(3):
         shown, _ = holder.hold(still, Scene(0, "", first), [k / 12 for k in range(12)], settled=True)
         assert np.array_equal(shown, still)
+
+
+def test_a_palette_of_another_shape_is_bent_back() -> None:
+    first = scene()
+    share = first.astype(np.float32) / np.float32(65535)
+    # About the same mean and spread: no line through the colours gives this back.
+    other = np.rint(65535 * (share + 0.09 * np.sin(2 * np.pi * share))).clip(0, 65535).astype(np.uint16)
+    like, far = quantiles(first), []
+    for part in (0.0, 0.5, 1.0):
+        back = bent(other, between(quantiles(other), like, 1.0), part)
+        far.append(float(np.abs(quantiles(back) - like).mean()))
+    assert far[0] > 2.0
+    assert far[1] < 0.7 * far[0]
+    assert far[2] < 0.35 * far[0]
+
+
+def test_bent_colours_keep_their_order() -> None:
+    ramp = np.linspace(0, 65535, SIZE[0]).astype(np.uint16)
+    ramp = np.repeat(np.repeat(ramp[None, :, None], SIZE[1], axis=0), 3, axis=2)
+    two = np.where(ramp > 30000, np.uint16(50000), np.uint16(9000))
+    back = bent(ramp, between(quantiles(ramp), quantiles(two), 1.0), 1.0)
+    steps = np.diff(back[0, :, 1].astype(int))
+    assert np.abs(back.astype(int) - ramp).max() > 2000
+    assert steps.min() > 0, "even if all colours are to become two, a gradient stays one"
+
+
+def test_a_jump_is_joined_and_nothing_after_it_jumps_instead() -> None:
+    first = scene(8)
+    film = np.stack([np.roll(first, 2 * k, axis=1) for k in range(16)])
+    after = film[4:].copy()
+    after[..., 0] = np.minimum(after[..., 0].astype(int) + 5000, 65535)
+    shown = joined(film[:4], after, 4)
+    old, was, now = ([small(one) for one in part] for part in (film[:4], after, shown))
+    assert seam(old, was) > 1.5
+    assert seam(old, now) <= 1.5
+    assert changes(now).max() < 1.5 * np.median(changes(now))
+    assert np.array_equal(shown[8:], after[8:])
+    assert np.array_equal(joined(film[:4], film[4:], 4), film[4:]), "what does not jump stays as it is"
+    assert joined(film[:4], after, 0) is after

@@ -25,7 +25,7 @@ from vjengine.offline.longcat.behind import Behind
 from vjengine.offline.longcat.hold import Holder, Scene
 from vjengine.offline.longcat.music import Music
 from vjengine.offline.longcat.remember import dump, restore
-from vjengine.offline.longcat.seam import blend
+from vjengine.offline.longcat.seam import blend, joined
 from vjengine.offline.longcat.settings import GLIDE, MOST_NOISE, Settings
 from vjengine.offline.longcat.tail import best_end
 from vjengine.offline.manifest import Piece, RunFolder, derive_seed, plan_hash
@@ -306,6 +306,7 @@ class Film:
         frames = blend(carried.frames[-1], frames, settings.seam)
         behind.check()
         shown, rows = self._held(frames, standing, standing.done, settled=settled)
+        shown = joined(carried.frames[-_KEPT:], shown, settings.seam)
         limits = settings.limits.looser(ask.attempt)
         verdict = gates.judge(
             shown, carried.frames[-_KEPT:], limits, history, signature, standing.anchor if settled else None

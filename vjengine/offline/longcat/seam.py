@@ -19,6 +19,8 @@ _STILL = 0.15
 """8-bit values from picture to picture below which a film stands still: no jump is told from the rounding there."""
 _SMOOTH = 1.1
 """Seams up to this are none, and stay as they are: every blend costs sharpness."""
+_SEEN = 1.25
+"""Seams above this are still blended once the chunk is held to its scene: by that, it may start apart again."""
 
 
 def small(picture: Pixels16) -> Floats:
@@ -64,6 +66,33 @@ def blend(last: Pixels16, frames: Pixels16, count: int) -> Pixels16:
     jump = changes([small(last), small(frames[0])])[0]
     if jump <= _SMOOTH * max(float(np.median(usual)), _STILL):
         return frames
+    return _out_of(last, frames, count)
+
+
+def joined(before: Pixels16, frames: Pixels16, count: int) -> Pixels16:
+    """Return a chunk as it is to be shown, blended if it would be seen to jump: over twice as many pictures if need be.
+
+    Args:
+        before: ``(m, H, W, 3)``, the last pictures of the film so far, at least one: what is usual is measured on them.
+        frames: ``(n, H, W, 3)``, the chunk, held to its scene.
+        count: pictures over which the old one goes; 0 for none.
+    """
+    if count < 1 or len(frames) < 2:
+        return frames
+    old, copies = [small(one) for one in before], [small(one) for one in frames]
+    best, found = frames, seam(old, copies)
+    for pictures in (count, 2 * count):
+        if found <= _SEEN:
+            break
+        changed = min(pictures, len(frames) - 1)
+        tried = _out_of(before[-1], frames, changed)
+        now = seam(old, [*(small(one) for one in tried[:changed]), *copies[changed:]])
+        if now < found:
+            best, found = tried, now
+    return best
+
+
+def _out_of(last: Pixels16, frames: Pixels16, count: int) -> Pixels16:
     # Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016.
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     blended = frames.copy()
