@@ -9,7 +9,6 @@ from vjengine.cli.projects import add_project_argument, open_project, shown
 DESCRIPTION = """\
 Make one cycle of a project anew: its first picture, its clip, and a contact sheet of it. Look, edit prompt.md, repeat.
 """
-NAME = "single"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,14 +20,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Make the cycle."""
-    project = open_project(args.project, NAME)
     from vjengine.offline.preview.sheet import contact_sheet
     from vjengine.offline.project.runner import Wanted, Ways, run_project
+    from vjengine.offline.project.state import SINGLE
 
-    run_folder = project.run_path(NAME)
+    project = open_project(args.project, SINGLE)
+    run_folder = project.run_path(SINGLE)
     clip, sheet = run_folder / "clips" / "0001.mkv", run_folder / "sheet.png"
     with shown() as bar:
-        state = run_project(project, NAME, Wanted(cycles=1, fresh=True), bar.keeper, Ways(bar.say, bar.cycles))
+        state = run_project(project, SINGLE, Wanted(cycles=1, fresh=True), bar.keeper, Ways(bar.say, bar.cycles))
         if state.cycles:
             contact_sheet(clip, sheet, 4, 3, title=project.prompt.title)
     if not state.cycles:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from vjengine.offline.project.state import State
 
 DESCRIPTION = """\
-Show a project's runs: how many cycles, how long, in which state, the last error, the disk they take. --verify reads
-every byte and says what is no longer as it was made; with it, the run folder of a film or an album (film.run,
-film.album) does as well. Exit status 1 if anything is wrong.
+Show a project's runs: how many cycles, how long, in which state, the last error or what is still to be made, the disk
+they take. --verify reads every byte and says what is no longer as it was made; with it, the run folder of a film or an
+album (film.run, film.album) does as well. Exit status 1 if anything is wrong.
 """
 
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from vjengine.offline.manifest import RUN
     from vjengine.offline.project.bundle import find_project
     from vjengine.offline.project.new import RUNS
-    from vjengine.offline.project.state import disk_use, read_state, runs_of
+    from vjengine.offline.project.state import disk_use, read_state, runs_of, to_be_made
     from vjengine.offline.project.verify import verify_run
     from vjengine.offline.run_report import verify
 
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
         for path, state, size in runs:
             known = asdict(state) if state else {"state": "unknown"}
             checked = {"wrong": found[path]} if args.verify else {}
-            seconds = state.seconds if state else 0.0
-            print(json.dumps({"run": path.name, **known, "seconds": seconds, "bytes": size, **checked}))
+            told = {"seconds": state.seconds if state else 0.0, "to_do": to_be_made(path, state) if state else ""}
+            print(json.dumps({"run": path.name, **known, **told, "bytes": size, **checked}))
         return int(wrong)
     if not runs:
         print("no run yet: vjengine single, or vjengine run")
@@ -90,6 +90,8 @@ def _table(runs: list[tuple[Path, State | None, int]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from vjengine.offline.project.state import to_be_made
+
     table = Table(box=None, pad_edge=False)
     for title in ("run", "state", "cycles", "length", "backend", "disk", "film, or what went wrong"):
         table.add_column(title, justify="right" if title in ("cycles", "length", "disk") else "left")
@@ -99,7 +101,8 @@ def _table(runs: list[tuple[Path, State | None, int]]) -> None:
             table.add_row(path.name, "unknown", "", "", "", mib, "its state.json cannot be read; the run goes on")
             continue
         cycles = f"{state.cycles}/{state.wanted}" if state.wanted else str(state.cycles)
-        words = state.error if state.error and state.state != "done" else state.film
+        wrong = state.error if state.state != "done" else ""
+        words = "; ".join(part for part in (wrong, to_be_made(path, state)) if part) or state.film
         row = (path.name, state.state, cycles, f"{state.seconds:.1f} s", state.backend, mib, words)
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False).print(table)

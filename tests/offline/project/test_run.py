@@ -168,6 +168,9 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     first, clip, sheet = capsys.readouterr().out.split()
     assert all(Path(path).is_file() for path in (first, clip, sheet))
     assert main(["run", "--cycles", "1", "--base-only"]) == 0
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "still to be made" in " ".join(capsys.readouterr().out.split())
     assert main(["assemble"]) == 0
     assert "ink-main.mp4" in capsys.readouterr().out
     assert main(["status", "--json"]) == 0
@@ -176,7 +179,9 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         ("main", "done", 1),
         ("single", "done", 1),
     ]
+    assert [row["to_do"] for row in rows] == ["", ""]
     assert main(["status"]) == 0
+    assert "to be made" not in capsys.readouterr().out
     assert main(["clean"]) == 0
     assert "delete it with --yes" in capsys.readouterr().out
     assert main(["clean", "--yes"]) == 0

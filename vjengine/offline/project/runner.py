@@ -222,7 +222,8 @@ class _Work:
         if cycles > self.state.cycles and self.standby:
             self.state = replace(self.state, standby=(*self.state.standby, cycles))
         if cycles > self.reused:
-            self.state = replace(self.state, error="" if not self.standby else self.state.error)
+            # A film of fewer cycles is not the film any more.
+            self.state = replace(self.state, error="" if not self.standby else self.state.error, finished="")
         self.state = self.state.write(self.run, cycles=cycles, frames=done)
         self.ways.tell(cycles, self._expected(), self.reused)
 

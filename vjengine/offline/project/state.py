@@ -16,6 +16,8 @@ STATE, WORK = "state.json", "base.run"
 PARTS = ".parts"
 """What the name of a folder ends in where a film is being finished."""
 RUNNING, STOPPED, FAILED, DONE, KILLED = "running", "stopped", "failed", "done", "killed"
+SINGLE = "single"
+"""Name of the run of one cycle that is only looked at: no film is made of it."""
 _MOST = 1_000_000
 
 
@@ -79,6 +81,20 @@ def read_state(run: Path) -> State | None:
     except (OSError, ValueError, TypeError, AttributeError):
         return None
     return replace(state, state=KILLED) if state.state == RUNNING and not at_work(run) else state
+
+
+def to_be_made(run: Path, state: State) -> str:
+    """Return in words what is missing though no cycle is being made; empty if there is nothing to tell.
+
+    Cycles that are all made are no film yet: that is put together and finished after them.
+    """
+    if state.state == RUNNING or not state.frames or run.name == SINGLE:
+        return ""
+    if any(_held(folder) for folder in run.glob(f"*{PARTS}") if folder.is_dir()):
+        return "the final film is being made"
+    if state.finished and (run / state.film).is_file():
+        return ""
+    return f"the final film is still to be made: vjengine assemble -n {run.name}"
 
 
 def at_work(run: Path) -> bool:
