@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from vjengine.errors import RecordError, ResumeError
+from vjengine.offline import disk
 from vjengine.offline.clips import CARRIED, CLIP, ClipWriter, load_carried, save_carried
 from vjengine.offline.continuation import Carried
 from vjengine.offline.manifest import PieceStore, RunFolder, derive_seed, plan_hash, read_made
@@ -353,6 +354,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class TestAFullDisk:
+    def test_what_is_left_and_what_is_needed_make_sense_together(self, tmp_path: Path) -> None:
+        """An estimate below what is left was wrong, or the disk is not what is full."""
+        plenty = disk.free_bytes(tmp_path)
+        assert "are needed for the next piece" in str(disk.full(tmp_path, 2 * plenty))
+        for needed in (0, 1000):
+            words = str(disk.full(tmp_path, needed))
+            assert "quota" in words
+            assert "for the next piece" not in words
+
     def test_in_the_middle_of_a_piece(self, small_disk: Path) -> None:
         run_folder = small_disk / "run"
         with RunFolder.open(run_folder, PLAN) as run:

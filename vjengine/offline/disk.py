@@ -42,14 +42,30 @@ def free_bytes(path: Path) -> int:
 
 
 def full(path: Path, needed: int = 0) -> RecordError:
-    """Return the error that says that the disk of ``path`` is full, what is left, and what is needed (bytes)."""
+    """Return the error that says that the disk of ``path`` is full, what is left, and what is needed (bytes).
+
+    ``needed`` is an estimate and what is left changes meanwhile: where the two make no sense together, it says so.
+    """
     try:
-        left = f"{megabytes(free_bytes(path))} are left"
+        free = free_bytes(path)
     except OSError:
-        left = "no space is left"
-    more = f", about {megabytes(needed)} are needed for the next piece" if needed else ""
+        return _full(path, "no space is left")
+    left, wanted = megabytes(free), megabytes(needed)
+    if free >= needed + MARGIN:
+        more = (
+            " now; what was being written needs more than that, or a quota or the file system (FAT32 takes files up "
+            "to 4 GB) allows no more"
+        )
+    elif needed > free and wanted != left:
+        more = f", about {wanted} are needed for the next piece"
+    else:
+        more = ", and the next piece needs more than that" if needed else ""
+    return _full(path, f"{left} are left{more}")
+
+
+def _full(path: Path, words: str) -> RecordError:
     return RecordError(
-        f"the disk of {path} is full: {left}{more}. Nothing that was finished is lost: make room there, "
+        f"the disk of {path} is full: {words}. Nothing that was finished is lost: make room there, "
         "then give the same command again and it goes on"
     )
 
