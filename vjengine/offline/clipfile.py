@@ -21,6 +21,7 @@ import numpy.typing as npt
 from vjengine.errors import RecordError
 from vjengine.offline import disk
 from vjengine.offline.continuation import Carried
+from vjengine.offline.video_frame import video_frame
 from vjengine.outputs.codecs import configure_video, load_av, reason
 
 CLIP = "clip.mkv"
@@ -196,9 +197,7 @@ class ClipWriter:
         if not self._film:
             return frame_of(shallow, format="rgb24").reformat(format="bgr0")
         # sRGB in, BT.709 video range out, as players assume of HD.
-        return frame_of(shallow, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-        )
+        return video_frame(self._av, np.asarray(shallow, np.uint8), "yuv420p")
 
     def _mux(self, packets: Sequence[Any]) -> None:
         for packet in packets:

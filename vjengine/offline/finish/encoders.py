@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vjengine.errors import RecordError, UsageError
 from vjengine.offline import disk
 from vjengine.offline.clips import CLIP
+from vjengine.offline.video_frame import video_frame
 from vjengine.outputs.codecs import configure_video, load_av, reason
 
 Pixels8 = npt.NDArray[np.uint8]
@@ -163,8 +164,7 @@ class FilmWriter:
         Raises:
             RecordError: if the disk or the encoder refuses.
         """
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        frame = frame.reformat(format=self._format, dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame = video_frame(self._av, pixels, self._format)
         frame.pts = self.frames
         frame.time_base = 1 / self._fps
         try:
