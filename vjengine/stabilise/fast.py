@@ -21,15 +21,18 @@ from vjengine.stabilise.scratch import Scratch
 
 Words = npt.NDArray[np.int16]
 
-ROWS = 48
-"""Rows worked on at once, a multiple of 3 and 4."""
+ROWS = 72
+"""Rows worked on at once, a multiple of 3 and 4: few calls a picture, and what they work on stays in the cache."""
 _UNIT = 64
-"""Parts of a code value."""
+"""Parts of a code value, where sums may leave 0-255 before all is added."""
+_SCALE = 256
+"""Parts of a code value where there is nothing but colours: sums, less half of all, end just where 16 bits do."""
 _SPARE = 61
 """Columns of noise more than the picture has, so that each block of rows gets another part of it."""
 _BANK = 1 << 19
-_TURN = 39
+_TURN = {_UNIT: 39, _SCALE: 159}
 """Each picture rounds on by so many parts, the golden section of all: a px that was rounded up is rounded down next."""
+_TOP_BIT = np.uint8(0x80)
 _COLOURS = np.array((255, 255, 255, 0), np.uint8).view(np.uint32)[0]
 """What of an RGBA px, taken as one number, is colour."""
 _OPAQUE = np.uint32(0xFFFF_FFFF)
@@ -57,6 +60,10 @@ class FastApplier:
         """
         height, width, _ = pixels.shape
         share = 0.0 if anchor is None else fix.anchor
+        out: Bytes = np.empty(pixels.shape, np.uint8)
+        if fix.gains == (1.0, 1.0, 1.0) and not any(fix.noise) and fix.ceiling <= 0.0 and share <= 0.0:
+            self._recolour(pixels, fix, out)
+            return out
         chance = np.random.Generator(np.random.Philox(key=(self._seed, fix.number & 0xFFFF_FFFF)))
         colour = np.array(fix.colour, np.float32).reshape(3, 4)
         colour[:, 3] *= 255.0
@@ -64,7 +71,6 @@ class FastApplier:
         field = self._field(pixels, unit * colour, fix, unit, chance)
         grain = self._grain(width, unit, fix, chance)
         shifts = chance.integers(_SPARE, size=-(-height // ROWS)).tolist()
-        out: Bytes = np.empty(pixels.shape, np.uint8)
         for block, top in enumerate(range(0, height, ROWS)):
             end = min(top + ROWS, height)
             words = _coloured(pixels, top, end, unit * colour, fix, float(unit))
@@ -80,6 +86,31 @@ class FastApplier:
             np.clip(words, 0, 255, out=words)
             _put(words, pixels[top:end], out[top:end])
         return out
+
+    def _recolour(self, pixels: Bytes, fix: Correction, out: Bytes) -> None:
+        """Write the picture to ``out`` with its colours corrected, which is all there is to do most of the time.
+
+        Sums start half the range lower and stay at the ends of 16 bits, which is where 0 and 255 are: their upper byte
+        is the code value but for its top bit, and there is nothing to clip.
+        """
+        height, width, _ = pixels.shape
+        colour = np.array(fix.colour, np.float32).reshape(3, 4) * np.float32(_SCALE)
+        colour[:, 3] = colour[:, 3] * 255.0 - 32768.0
+        parts = self._parts(width, _SCALE, fix.number)
+        for top in range(0, height, ROWS):
+            end = min(top + ROWS, height)
+            words = _coloured(pixels, top, end, colour, fix, _SCALE)
+            cv2.add(words, parts[: end - top], dst=words)
+            words >>= 8
+            _put(words, pixels[top:end], out[top:end], flipped=True)
+
+    def _parts(self, width: int, unit: int, number: int) -> Words:
+        """Return what rounding by chance adds to a block of rows, ``(ROWS, W, 3)``: 0 to ``unit`` - 1."""
+        turned = np.add(_dither(width, self._seed), np.uint8(_TURN[unit] * number & 0xFF))
+        turned &= np.uint8(unit - 1)
+        words: Words = _array("grain words", turned.shape, np.int16)
+        np.copyto(words, turned)
+        return words
 
     def _white(self, count: int, width: int, chance: np.random.Generator) -> Floats:
         """Return ``(count, width, 3)`` of white noise: some part of what was drawn once."""
@@ -128,9 +159,7 @@ class FastApplier:
         fine, middle, _ = fix.noise
         noisy = fine > 0.0 or middle > 0.0
         wide = -(-(width + _SPARE) // 3) * 3 if noisy else width
-        words: Words = _array("grain words", (ROWS, wide, 3), np.int16)
-        np.add(_dither(wide, self._seed), _TURN * fix.number % _UNIT, out=words)
-        words &= _UNIT - 1
+        words = self._parts(wide, _UNIT, fix.number)
         if not noisy:
             return words
         tint = 255.0 * unit * np.array(fix.tint, np.float32).reshape(3, 3)
@@ -190,13 +219,22 @@ def _coloured(pixels: Bytes, top: int, end: int, colour: Floats, fix: Correction
     return words
 
 
-def _put(words: Words, pixels: Bytes, out: Bytes) -> None:
-    """Write colours 0-255 to rows of the picture, with the alpha that ``pixels`` have, if any."""
-    if pixels.shape[2] == 3:
-        np.copyto(out, words, casting="unsafe")
-        return
-    rgb = _array("rgb", (ROWS + 4, words.shape[1], 3), np.uint8)[: len(words)]
+def _put(words: Words, pixels: Bytes, out: Bytes, flipped: bool = False) -> None:
+    """Write colours to rows of the picture, with the alpha that ``pixels`` have, if any.
+
+    Args:
+        words: 0-255; -128 to 127 where ``flipped``.
+        pixels: the rows before.
+        out: the rows to be written.
+        flipped: whether half of all was taken off.
+    """
+    whole = pixels.shape[2] == 3
+    rgb = out if whole else _array("rgb", (ROWS + 4, words.shape[1], 3), np.uint8)[: len(words)]
     np.copyto(rgb, words, casting="unsafe")
+    if flipped:
+        rgb ^= _TOP_BIT
+    if whole:
+        return
     cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA, dst=out)
     given = pixels.view(np.uint32)
     # Most pictures are opaque, which is soon seen.
@@ -213,10 +251,10 @@ def _larger(cells: Floats, times: int) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _dither(width: int, seed: int) -> Words:
-    """Return ``(ROWS, W, 3)`` of 0 to 63 parts of a code value: adding them, and leaving the parts out, is fair."""
+def _dither(width: int, seed: int) -> Bytes:
+    """Return ``(ROWS, W, 3)`` of all bytes alike: adding some of their bits, and leaving the parts out, is fair."""
     random = np.random.Generator(np.random.Philox(key=(seed, width)))
-    return random.integers(0, _UNIT, (ROWS, width, 3), np.int16)
+    return random.integers(0, 256, (ROWS, width, 3), np.uint8)
 
 
 @lru_cache(maxsize=32)
