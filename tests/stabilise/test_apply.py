@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vjengine.core.correction import NO_CORRECTION, UNCHANGED, Correction
 from vjengine.stabilise.apply import Applier, apply_exactly, enlarged, means
+from vjengine.stabilise.fast import ROWS
 from vjengine.stabilise.statistics import measure
 
 CAST = (1.05, -0.02, 0.01, 0.01, 0.03, 0.9, 0.02, -0.02, 0.0, 0.05, 0.97, 0.015)
@@ -166,7 +167,7 @@ def test_noise_follows_from_seed_and_number() -> None:
 def test_noise_does_not_repeat_from_block_to_block() -> None:
     grey = np.full((192, 320, 3), 128, np.uint8)
     found = Applier().apply(grey, Correction(1, noise=(0.05, 0, 0))).astype(np.float64) - 128
-    for lag in (1, 4, 48, 96):
+    for lag in (1, 4, ROWS, 2 * ROWS):
         a, b = found[lag:].ravel(), found[:-lag].ravel()
         assert abs(np.corrcoef(a, b)[0, 1]) < 0.1
 
@@ -216,6 +217,18 @@ def test_any_size_and_any_numbers(
     else:
         wanted = np.array(colour).reshape(3, 4) @ (*[level / 255] * 3, 1.0) * 255 * 0.9 + level * 0.1
         assert np.abs(found[..., :3] - wanted.clip(0, 255)).max() <= 2
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_alone_stay_at_the_ends_and_are_fair_between(channels: int) -> None:
+    """Sums far out of range are black or white; inside it, a quarter of a code value is met in the mean."""
+    picture = np.random.default_rng(6).integers(0, 256, (150, 40, channels), np.uint8)
+    far = Applier().apply(picture, Correction(1, colour=(9.0, 0, 0, -4.5, 0, -9.0, 0, 4.5, 0, 0, 1, 0.25 / 255)))
+    wanted = np.stack((picture[..., 0] * 9.0 - 1147.5, picture[..., 1] * -9.0 + 1147.5, picture[..., 2] + 0.25), axis=2)
+    apart = far[..., :3] - wanted.clip(0, 255)
+    assert np.abs(apart).max() < 1.0
+    assert abs(apart[..., 2][picture[..., 2] < 255].mean()) < 0.03
+    assert np.array_equal(far[..., 3:], picture[..., 3:])
 
 
 @pytest.mark.parametrize("ceiling", [0.0, 0.05])
