@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vjengine.offline.video_frame import video_frame
+from vjengine.offline.video_frame import FrameMaker
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
@@ -38,7 +38,7 @@ def planes(frame: Any) -> list[npt.NDArray[np.int64]]:
     ],
 )
 def test_pure_colours_are_those_of_the_standard(colour: tuple[int, int, int], expected: tuple[int, int, int]) -> None:
-    frame = video_frame(av, np.full((18, 34, 3), colour, np.uint8), "yuv420p")
+    frame = FrameMaker(av, (34, 18), "yuv420p").frame(np.full((18, 34, 3), colour, np.uint8))
     assert [set(np.unique(plane)) for plane in planes(frame)] == [{value} for value in expected]
     assert (int(frame.colorspace), int(frame.color_range)) == (1, 1), "and it says so"
 
@@ -47,7 +47,7 @@ def test_pure_colours_are_those_of_the_standard(colour: tuple[int, int, int], ex
 def test_ours_is_what_ffmpeg_makes(size: tuple[int, int]) -> None:
     """Rows padded or not: no sheared picture; colour in the same place; nothing off by more than rounding."""
     pixels = clouds(*size)
-    ours = planes(video_frame(av, pixels, "yuv420p"))
+    ours = planes(FrameMaker(av, size, "yuv420p").frame(pixels))
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
     theirs = planes(frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=1))
     for plane, other in zip(ours, theirs, strict=True):
@@ -58,13 +58,23 @@ def test_ours_is_what_ffmpeg_makes(size: tuple[int, int]) -> None:
 
 
 def test_other_layouts_keep_their_depth() -> None:
-    frame = video_frame(av, clouds(64, 36), "yuv422p10le")
+    frame = FrameMaker(av, (64, 36), "yuv422p10le").frame(clouds(64, 36))
     assert (frame.format.name, frame.width, frame.height) == ("yuv422p10le", 64, 36)
     assert 600 < frame.to_ndarray(format="gray10le").max() <= 940, "ten bits, in the video range"
 
 
 def test_a_view_of_a_larger_picture_will_do() -> None:
     pixels = clouds(128, 72)
-    part = video_frame(av, pixels[10:46, 20:84], "yuv420p")
-    whole = video_frame(av, pixels[10:46, 20:84].copy(), "yuv420p")
+    maker = FrameMaker(av, (64, 36), "yuv420p")
+    part, whole = maker.frame(pixels[10:46, 20:84]), maker.frame(pixels[10:46, 20:84].copy())
     assert all(np.array_equal(a, b) for a, b in zip(planes(part), planes(whole), strict=True))
+
+
+def test_a_small_picture_is_enlarged_in_place() -> None:
+    """As well as by OpenCV's Lanczos filter, from which it is told by rounding only, and nothing has moved."""
+    small = clouds(160, 90)
+    large = np.asarray(cv2.resize(small, (320, 180), interpolation=cv2.INTER_LANCZOS4), np.uint8)
+    maker = FrameMaker(av, (320, 180), "yuv420p")
+    for made, other in zip(planes(maker.frame(small)), planes(maker.frame(large)), strict=True):
+        assert np.abs(made - other).mean() < 0.5
+        assert np.abs(made - other).max() <= 6

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from vjengine.errors import RecordError
 from vjengine.offline import disk
 from vjengine.offline.continuation import Carried
-from vjengine.offline.video_frame import video_frame
+from vjengine.offline.video_frame import FrameMaker
 from vjengine.outputs.codecs import configure_video, load_av, reason
 
 CLIP = "clip.mkv"
@@ -103,6 +103,7 @@ class ClipWriter:
         self.frames = 0
         self._film = quality == "film"
         self._deep = hdr16 and not self._film
+        self._maker = FrameMaker(self._av, self.size, "yuv420p")
         self._closed = False
         self._file: Any = None
         try:
@@ -197,7 +198,7 @@ class ClipWriter:
         if not self._film:
             return frame_of(shallow, format="rgb24").reformat(format="bgr0")
         # sRGB in, BT.709 video range out, as players assume of HD.
-        return video_frame(self._av, np.asarray(shallow, np.uint8), "yuv420p")
+        return self._maker.frame(np.asarray(shallow, np.uint8))
 
     def _mux(self, packets: Sequence[Any]) -> None:
         for packet in packets:

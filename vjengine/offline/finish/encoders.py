@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vjengine.errors import RecordError, UsageError
 from vjengine.offline import disk
 from vjengine.offline.clips import CLIP
-from vjengine.offline.video_frame import video_frame
+from vjengine.offline.video_frame import FrameMaker
 from vjengine.outputs.codecs import configure_video, load_av, reason
 
 Pixels8 = npt.NDArray[np.uint8]
@@ -146,7 +146,7 @@ class FilmWriter:
         self.path = folder / CLIP
         self.frames = 0
         self._fps = fps
-        self._format = encoder.pixels
+        self._maker = FrameMaker(self._av, size, encoder.pixels)
         self._file: Any = None
         try:
             self._file = self._av.open(str(self.path), "w", format="matroska", options={"fflags": "+bitexact"})
@@ -159,12 +159,12 @@ class FilmWriter:
             raise disk.failure(self.path, error) from error
 
     def write(self, pixels: Pixels8) -> None:
-        """Append one picture ``(H, W, 3)`` uint8 sRGB.
+        """Append one picture ``(H, W, 3)`` uint8 sRGB; a smaller one of the same shape is enlarged by Lanczos.
 
         Raises:
             RecordError: if the disk or the encoder refuses.
         """
-        frame = video_frame(self._av, pixels, self._format)
+        frame = self._maker.frame(pixels)
         frame.pts = self.frames
         frame.time_base = 1 / self._fps
         try:

@@ -46,10 +46,15 @@ class Recipe:
     grade: Grade = field(default_factory=Grade)
 
 
-def pictures(recipe: Recipe, start: int, stop: int) -> Iterator[Pixels8]:
+def pictures(recipe: Recipe, start: int, stop: int, *, sized: bool = True) -> Iterator[Pixels8]:
     """Yield pictures ``start`` to ``stop`` (not included) of the finished film, ``(H, W, 3)`` uint8.
 
     Each depends on the film's own pictures around it only, so a film can be made in any stretches and any order.
+
+    Args:
+        recipe: all that decides them.
+        start, stop: which.
+        sized: False leaves those small that only have to be enlarged, which is quicker done on the way to the encoder.
 
     Raises:
         RecordError: if the film is broken.
@@ -62,9 +67,11 @@ def pictures(recipe: Recipe, start: int, stop: int) -> Iterator[Pixels8]:
     first: Callable[[Pixels8], Pixels8] = Enlarger(recipe.size) if network else lambda pixels: pixels
     last: Callable[[Pixels8], Pixels8] = lambda pixels: fitted(pixels, recipe.size, recipe.fit)  # noqa: E731
     grader = None if recipe.grade.neutral else Grader(recipe.grade)
+    if not sized and grader is None:
+        last = lambda pixels: shaped(pixels, recipe.size, recipe.fit)  # noqa: E731
     for pixels in _in_between(recipe, start, stop, first):
-        sized = last(pixels)
-        yield grader.apply(sized) if grader is not None else sized
+        whole = last(pixels)
+        yield grader.apply(whole) if grader is not None else whole
 
 
 def fitted(pixels: Pixels8, size: tuple[int, int], fit: Fit) -> Pixels8:
@@ -85,6 +92,15 @@ def fitted(pixels: Pixels8, size: tuple[int, int], fit: Fit) -> Pixels8:
     x, y = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     paper[y : y + inner[1], x : x + inner[0]] = _resized(pixels, inner)
     return paper
+
+
+def shaped(pixels: Pixels8, size: tuple[int, int], fit: Fit) -> Pixels8:
+    """Return ``pixels`` as :func:`fitted`, or of its shape and smaller, where nothing but enlarging is left to do."""
+    height, width = pixels.shape[:2]
+    across, down = size[0] / width, size[1] / height
+    if across < 1.0 or down < 1.0 or abs(across / down - 1.0) >= 0.01:
+        return fitted(pixels, size, fit)
+    return pixels
 
 
 def _resized(pixels: Pixels8, size: tuple[int, int]) -> Pixels8:

@@ -49,7 +49,7 @@ def make_segment(job: Job, tick: Callable[[], None]) -> int:
         VJError: if the film is broken, a part is missing or the disk refuses.
     """
     with FilmWriter(job.folder, job.encoder, job.recipe.size, job.fps, job.crf) as writer:
-        for picture in pictures(job.recipe, job.start, job.stop):
+        for picture in pictures(job.recipe, job.start, job.stop, sized=False):
             writer.write(picture)
             tick()
     return writer.frames
