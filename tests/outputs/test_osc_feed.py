@@ -312,10 +312,12 @@ events = EventQueue(10_000)
 feed = OscFeed([("192.0.2.1", 7000), listener.getsockname()], Latest(ControlState()), LiveClock(), events)
 said = []
 feed.start()
-while feed.failed < 100:
-    listener.recv(4096)
+served = 0
+while feed.failed < 100 or not served:
+    served += len(listener.recv(4096))
     said += [(event.level, event.message) for event in events.drain()]
 feed.stop()
+said += [(event.level, event.message) for event in events.drain()]
 warned = [message for level, message in said if level == "warn"]
 assert warned and all("192.0.2.1" in message for message in warned), said
 assert len(warned) <= 2, warned  # once for its numbers, once for its texts

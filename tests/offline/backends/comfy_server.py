@@ -93,6 +93,7 @@ class LocalComfy:
         self.running: list[list[Any]] = []
         self.files: dict[str, bytes] = {}
         self.sockets: dict[str, Any] = {}
+        self.workers: list[threading.Thread] = []
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -119,6 +120,8 @@ class LocalComfy:
         self.http.shutdown()
         self.http.server_close()
         self.thread.join(10)
+        for worker in self.workers:  # what one of them still does, or fails at, must not fall into the next test
+            worker.join(10)
 
     def fault(self, name: str) -> bool:
         if name in self.faults:
@@ -188,6 +191,7 @@ class LocalComfy:
         if not self.fault("forget"):
             self.running = [[0, number, job["prompt"], {}, []]]
             work = threading.Thread(target=self.work, args=(number, job), daemon=True)
+            self.workers.append(work)
             work.start()
         return 200, {"prompt_id": number, "number": 0, "node_errors": {}}
 
@@ -203,7 +207,8 @@ class LocalComfy:
                     return self.fail(number, job, "execution_interrupted", {"node_id": "5", "node_type": "KSampler"})
         if self.fault("drop socket"):
             for line in list(self.sockets.values()):
-                line.shutdown(2)
+                with contextlib.suppress(OSError):  # it may have left by itself
+                    line.shutdown(2)
         if self.fault("interrupted"):
             return self.fail(number, job, "execution_interrupted", {"node_id": "5", "node_type": "KSampler"})
         for name, kind, words in (

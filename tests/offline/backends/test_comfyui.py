@@ -149,7 +149,8 @@ def test_another_ones_job_is_left_alone(comfy: Any) -> None:
 def test_a_server_started_anew_has_lost_the_job(comfy: Any) -> None:
     comfy.faults.append("forget")
     with pytest.raises(BackendError, match="forgotten") as caught:
-        continuation(comfy).extend(begun(), ASK, Silent())
+        # What ends this is two answers, never the time that a busy machine takes for them.
+        continuation(comfy, seconds=100, patience=100).extend(begun(), ASK, Silent())
     assert caught.value.retry
 
 
