@@ -45,6 +45,11 @@ def test_chapters_are_as_youtube_takes_them() -> None:
     assert body["snippet"]["title"] == "Us - (Night)"
     assert "0:00 Intro\n0:20 Build\n0:50 Drop" in body["snippet"]["description"]
     assert body["snippet"]["tags"] == ["techno"]
+    short = metadata("Night", "", (), [], "", 8.4)
+    assert short["snippet"]["description"] == "Night: a film of 0:08.\n\n0:00 Night"
+    assert short["chapters"] == [{"start": 0.0, "title": "Night"}]
+    named = metadata("Night", "Us", ((0.0, "In"), (30.0, "Out")), [], "At home.", 60.0)["snippet"]["description"]
+    assert named == "At home.\nMusic: Us\n\n0:00 In\n0:30 Out"
 
 
 def test_chapters_are_read_from_a_file(tmp_path: Path) -> None:

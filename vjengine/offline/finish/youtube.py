@@ -58,15 +58,16 @@ def metadata(
 ) -> dict[str, Any]:
     """Return the body of a ``videos.insert`` request of the YouTube Data API, and the chapters.
 
-    Chapters are named in the description only as YouTube takes them: the first at 0:00, three or more, 10 s apart.
+    Chapters are named in the description as YouTube takes them: the first at 0:00, 10 s apart. Fewer than three make no
+    chapters there, only links; without any there is one, at 0:00, that bears the title. Without ``words`` the
+    description begins with what can be said anyway.
     """
-    taken = _acceptable(chapters, length)
+    taken = _acceptable(chapters, length) or [(0.0, _plain(title))]
     heading = f"{artist} - {title}" if artist else title
-    lines = [words] if words else []
+    lines = [words or f"{title}: a film of {clock(length)}" + (f" to music by {artist}" if artist else "") + "."]
     if artist:
         lines.append(f"Music: {artist}")
-    if taken:
-        lines += ["", *(f"{clock(start)} {name}" for start, name in taken)]
+    lines += ["", *(f"{clock(start)} {name}" for start, name in taken)]
     shown = [" ".join(tag.split()) for tag in tags if tag.strip()]
     while shown and sum(len(tag) + 3 for tag in shown) > _TAGS:
         shown.pop()
@@ -90,7 +91,7 @@ def _acceptable(chapters: Sequence[tuple[float, str]], length: float) -> list[tu
         if taken and (place - taken[-1][0] < _APART or length - place < _APART):
             continue
         taken.append((place, _plain(name)))
-    return taken if len(taken) >= 3 else []
+    return taken
 
 
 def _plain(text: str) -> str:
