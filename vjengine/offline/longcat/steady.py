@@ -39,6 +39,8 @@ _COLOUR_BACK, _DETAIL_BACK = 0.15, 0.25
 """Share of what was wrong before that is taken back a picture."""
 _CURVED = 6
 """Pictures from which a course is looked for."""
+_SEEN = 9
+"""Pictures of a chunk that are measured at most: a course as smooth as that needs no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +83,8 @@ def recoloured(frames: Pixels16, before: Looks, anchor: Looks, colour: float) ->
     count = len(frames)
     if colour <= 0.0:
         return [_NOTHING] * count
-    ways = _course(np.stack([_colours(frame) for frame in frames]))
+    seen = _sampled(count)
+    ways = _course(np.stack([_colours(frames[k]) for k in seen]), seen, count)
     matrices = []
     for k in range(count):
         back = 1.0 - (1.0 - _COLOUR_BACK) ** (k + 1)
@@ -104,8 +107,8 @@ def fixes(frames: Pixels16, before: Looks, anchor: Looks, colour: float, detail:
     matrices = recoloured(frames, before, anchor, colour)
     gains = np.ones((count, BANDS))
     if detail > 0.0:
-        seen = [_detail(_grey(frame, matrix)) for frame, matrix in zip(frames, matrices, strict=True)]
-        ways = _course(np.stack(seen))
+        seen = _sampled(count)
+        ways = _course(np.stack([_detail(_grey(frames[k], matrices[k])) for k in seen]), seen, count)
         back = 1.0 - (1.0 - _DETAIL_BACK) ** np.arange(1, count + 1)[:, None]
         missing = before.detail + back * (anchor.detail - before.detail) - ways
         gains = 2.0 ** (detail * np.clip(0.5 * missing, -_LOWERED, _RAISED))
@@ -192,15 +195,20 @@ def _colours(picture: Pixels16) -> Doubles:
     return np.concatenate((mean, covariance[np.triu_indices(3)]))
 
 
-def _course(values: Doubles) -> Doubles:
-    """Return the smooth course of ``(n, d)``; a few pictures have none but their own."""
-    count = len(values)
+def _sampled(count: int) -> list[int]:
+    """Return which pictures of a chunk are measured: the first and the last among them."""
+    return sorted({round(float(k)) for k in np.linspace(0, count - 1, min(count, _SEEN))})
+
+
+def _course(values: Doubles, seen: list[int], count: int) -> Doubles:
+    """Return the smooth course ``(count, d)`` through those ``seen`` ``(n, d)``; a few have none but their own."""
     if count < _CURVED:
         return values
     # It need not begin where the last chunk ended: a first picture that is at once softer is made as sharp at once.
     x = np.linspace(-1.0, 1.0, count)
     basis = np.stack((np.ones(count), x, x * x), axis=1)
-    found: Doubles = basis @ np.linalg.solve(basis.T @ basis, basis.T @ values)
+    known = basis[seen]
+    found: Doubles = basis @ np.linalg.solve(known.T @ known, known.T @ values)
     return found
 
 
