@@ -115,11 +115,7 @@ class RayPool:
         except ImportError as error:
             raise MissingDependency("Ray's client, for ray:// addresses", "pip install 'ray[client]'") from error
         except (ConnectionError, OSError, ValueError, RuntimeError, TimeoutError) as error:
-            words = " ".join(str(error).split())[:200]
-            raise BackendError(
-                f"no Ray cluster at {address}: {words}. Start one with `ray start --head`, or use --ray local",
-                retry=True,
-            ) from error
+            raise _nobody(address, error) from error
 
     def _fill(self) -> None:
         """Ask for actors, and hear from each, until there are as many as there should be."""
@@ -283,9 +279,9 @@ def _reach(address: str) -> None:
 
 
 def _nobody(address: str, error: BaseException) -> BackendError:
+    words = _words(error).rstrip(".")
     return BackendError(
-        f"no Ray cluster at {address}: {_words(error)}. Start one with `ray start --head`, or use --ray local",
-        retry=True,
+        f"no Ray cluster at {address}: {words}. Start one with `ray start --head`, or use --ray local", retry=True
     )
 
 
