@@ -2,8 +2,8 @@
 
 All steps but the ceiling are linear, so they may change places: the colour matrix and the gains of single px are one
 product on the full picture; everything coarser is worked out in a quarter of the width and height, with the noise, and
-enlarged once. Sums are 16-bit integers of 1/64 code value, rounded by chance; blocks of rows stay in the cache, so
-alpha is taken off and put back block by block too.
+enlarged once. Sums are 16-bit integers of 1/64 code value, or of 1/256 where colours alone change, rounded by chance;
+blocks of rows stay in the cache, so alpha is taken off and put back block by block too.
 """
 
 from __future__ import annotations
