@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
 from vjengine.offline.continuation import Pixels16
 from vjengine.offline.longcat.collapsing import HARMS, Harm, harmed
-from vjengine.offline.longcat.curves import bent, between, quantiles
+from vjengine.offline.longcat.curves import bends, bent, between, quantiles
 from vjengine.offline.longcat.hold import Holder, Scene
 from vjengine.offline.longcat.renew import Renewal, Round
 from vjengine.offline.longcat.seam import changes, joined, seam, small
@@ -136,18 +138,32 @@ def test_a_palette_of_another_shape_is_bent_back() -> None:
     other = np.rint(65535 * (share + 0.09 * np.sin(2 * np.pi * share))).clip(0, 65535).astype(np.uint16)
     like, far = quantiles(first), []
     for part in (0.0, 0.5, 1.0):
-        back = bent(other, between(quantiles(other), like, 1.0), part)
+        back = bent(other, between(quantiles(other), like, part))
         far.append(float(np.abs(quantiles(back) - like).mean()))
     assert far[0] > 2.0
     assert far[1] < 0.7 * far[0]
     assert far[2] < 0.35 * far[0]
 
 
+def test_curves_begin_with_next_to_nothing_and_follow_the_course() -> None:
+    first = scene()
+    share = first.astype(np.float32) / np.float32(65535)
+    wave = np.sin(2 * np.pi * share)
+    made = np.stack([np.rint(65535 * (share + 0.005 * k * wave)).clip(0, 65535).astype(np.uint16) for k in range(20)])
+    shown = [bent(frame, curves) for frame, curves in zip(made, bends(made, first), strict=True)]
+    like = quantiles(first)
+    off = [float(np.linalg.norm(np.abs(quantiles(frame) - like).mean(axis=0))) for frame in shown]
+    assert np.array_equal(shown[0], made[0])
+    assert max(off) < 0.6 * float(np.linalg.norm(np.abs(quantiles(made[-1]) - like).mean(axis=0)))
+    steps = [apart(a, b) for a, b in itertools.pairwise(shown)]
+    assert max(steps) < 1.0, "and nothing jumps on the way"
+
+
 def test_bent_colours_keep_their_order() -> None:
     ramp = np.linspace(0, 65535, SIZE[0]).astype(np.uint16)
     ramp = np.repeat(np.repeat(ramp[None, :, None], SIZE[1], axis=0), 3, axis=2)
     two = np.where(ramp > 30000, np.uint16(50000), np.uint16(9000))
-    back = bent(ramp, between(quantiles(ramp), quantiles(two), 1.0), 1.0)
+    back = bent(ramp, between(quantiles(ramp), quantiles(two), 1.0))
     steps = np.diff(back[0, :, 1].astype(int))
     assert np.abs(back.astype(int) - ramp).max() > 2000
     assert steps.min() > 0, "even if all colours are to become two, a gradient stays one"

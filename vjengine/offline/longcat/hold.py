@@ -21,22 +21,20 @@ from vjengine.core.params import PARAMS
 from vjengine.engine.metrics_log import GENERATOR, Story
 from vjengine.errors import ResumeError
 from vjengine.offline.continuation import Pixels16
-from vjengine.offline.longcat.curves import bent, between, quantiles
+from vjengine.offline.longcat.curves import bends, bent
 from vjengine.offline.longcat.remember import dump, restore
 from vjengine.offline.longcat.renew import Renewal, Round
 from vjengine.offline.longcat.steady import Fix, Looks, coloured, fixed, fixes, looks, recoloured, rounded
 from vjengine.stabilise.guard import TOP
 from vjengine.stabilise.palette import palette_distance
 from vjengine.stabilise.stabiliser import Stabiliser
-from vjengine.stabilise.statistics import Statistics, measure
+from vjengine.stabilise.statistics import measure
 from vjengine.stabilise.verdict import Verdict
 
 _COLOUR = (0.5, 2.5)
 """Palette distances up to which colours are left alone, and from which all of their drift is taken back."""
 _DETAIL = (0.15, 0.5)
 """The same of detail: log2 of a band's variance over the anchor's, the worst of all bands."""
-_SHAPE = (1.0, 4.0)
-"""Palette distances that are left when mean and covariance are right, and how much of them curves take back."""
 _FAR = (1.5, 5.0)
 """Palette distances from which the scene is renewed, and as fast as may be: its colours are right in the mean alone."""
 _WORN = 1.5
@@ -165,21 +163,14 @@ class Holder:
         todo = fixes(shown, before, anchor, colour, detail)
         for k, fix in enumerate(todo):
             shown[k] = fixed(shown[k], fix)
-        self._bend(shown, scene.anchor, like)
+        for k, curves in enumerate(bends(shown, scene.anchor) if colour > 0.0 else ()):
+            shown[k] = bent(shown[k], curves)
         steps = [_told(fix, share) for fix, share in zip(todo, shares, strict=True)]
         if renewal is not None:
             renewal.seen(shown[-1])
         memory.shown = looks(shown[-1])
         memory.far = palette_distance(measure(_bytes(shown[-1])), like)
         return shown, steps
-
-    def _bend(self, shown: Pixels16, anchor: Pixels16, like: Statistics) -> None:
-        """Take the palette's shape back, more and more along the chunk."""
-        left = _share(palette_distance(measure(_bytes(shown[-1])), like), _SHAPE)
-        if left > 0.0:
-            curves = between(quantiles(shown[-1]), quantiles(anchor), left)
-            for k in range(len(shown)):
-                shown[k] = bent(shown[k], curves, (k + 1) / len(shown))
 
     def _wear(self, before: Looks, frames: Pixels16) -> None:
         """Find how fast the scene wears: by what became of its detail, and by colours that are still wrong."""

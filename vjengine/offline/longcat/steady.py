@@ -35,7 +35,7 @@ _SHIFT = 0.25
 _LOWERED, _RAISED = 2.5, np.array((1.2, 0.25, 0.2, 0.2, 0.2))
 """log2 that a band of a chunk's end is lowered and raised by, at most. What is raised again and again rings: lines get
 echoes, and noise becomes a mesh. What is lost has to come from elsewhere."""
-_COLOUR_BACK, _DETAIL_BACK = 0.15, 0.25
+COLOUR_BACK, _DETAIL_BACK = 0.15, 0.25
 """Share of what was wrong before that is taken back a picture."""
 _CURVED = 6
 """Pictures from which a course is looked for."""
@@ -83,11 +83,11 @@ def recoloured(frames: Pixels16, before: Looks, anchor: Looks, colour: float) ->
     count = len(frames)
     if colour <= 0.0:
         return [_NOTHING] * count
-    seen = _sampled(count)
-    ways = _course(np.stack([_colours(frames[k]) for k in seen]), seen, count)
+    seen = sampled(count)
+    ways = course(np.stack([_colours(frames[k]) for k in seen]), seen, count)
     matrices = []
     for k in range(count):
-        back = 1.0 - (1.0 - _COLOUR_BACK) ** (k + 1)
+        back = 1.0 - (1.0 - COLOUR_BACK) ** (k + 1)
         wanted = before.colours + back * (anchor.colours - before.colours)
         matrices.append(_NOTHING + colour * (_transfer(ways[k], wanted) - _NOTHING))
     return matrices
@@ -107,8 +107,8 @@ def fixes(frames: Pixels16, before: Looks, anchor: Looks, colour: float, detail:
     matrices = recoloured(frames, before, anchor, colour)
     gains = np.ones((count, BANDS))
     if detail > 0.0:
-        seen = _sampled(count)
-        ways = _course(np.stack([_detail(_grey(frames[k], matrices[k])) for k in seen]), seen, count)
+        seen = sampled(count)
+        ways = course(np.stack([_detail(_grey(frames[k], matrices[k])) for k in seen]), seen, count)
         back = 1.0 - (1.0 - _DETAIL_BACK) ** np.arange(1, count + 1)[:, None]
         missing = before.detail + back * (anchor.detail - before.detail) - ways
         gains = 2.0 ** (detail * np.clip(0.5 * missing, -_LOWERED, _RAISED))
@@ -195,12 +195,12 @@ def _colours(picture: Pixels16) -> Doubles:
     return np.concatenate((mean, covariance[np.triu_indices(3)]))
 
 
-def _sampled(count: int) -> list[int]:
+def sampled(count: int) -> list[int]:
     """Return which pictures of a chunk are measured: the first and the last among them."""
     return sorted({round(float(k)) for k in np.linspace(0, count - 1, min(count, _SEEN))})
 
 
-def _course(values: Doubles, seen: list[int], count: int) -> Doubles:
+def course(values: Doubles, seen: list[int], count: int) -> Doubles:
     """Return the smooth course ``(count, d)`` through those ``seen`` ``(n, d)``; a few have none but their own."""
     if count < _CURVED:
         return values
