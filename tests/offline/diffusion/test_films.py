@@ -24,8 +24,10 @@ def test_a_model_that_is_not_here_says_which_command_gets_it(tmp_path: Path, mon
     monkeypatch.setenv("VJENGINE_MODELS", str(tmp_path))
     with pytest.raises(GeneratorError, match=r"vjengine models pull svd-xt \(4.5 GB\)"):
         find("animatelcm-svd-xt")
-    with pytest.raises(UsageError, match="animatelcm-svd-xt"):
+    with pytest.raises(UsageError, match=r"did you mean 'svd-xt'\?\); a folder"):
         find("svdxt")
+    with pytest.raises(UsageError, match="animatelcm-svd-xt"):
+        find("magic")
 
 
 def test_of_a_video_model_exactly_its_parts_are_pulled() -> None:

@@ -195,6 +195,6 @@ def read_name(name: str) -> Source:
         raise UsageError(f"there is no model {name}: neither a file, nor a folder, nor a hub id like owner/name")
     models = [row.name for row in _ROWS if row.kind]
     raise UsageError(
-        f"there is no model {name!r}; {suggest(name, models)} A diffusers folder, a {WEIGHTS} file or a hub id like "
+        f"there is no model {name!r} ({suggest(name, models)}); a diffusers folder, a {WEIGHTS} file or a hub id like "
         "owner/name will do as well"
     )

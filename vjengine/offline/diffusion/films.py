@@ -9,6 +9,7 @@ from typing import Literal
 from vjengine.errors import GeneratorError, UsageError
 from vjengine.generate.turbo.catalogue import read_name
 from vjengine.generate.turbo.store import Store
+from vjengine.strict_yaml import suggest
 
 SamplerName = Literal["euler", "consistency"]
 
@@ -84,7 +85,12 @@ def find(name: str, store: Store | None = None) -> Place:
     try:
         source = read_name(name)
     except UsageError as error:
-        raise UsageError(f"{error}. Video models by name: {', '.join(FILMS)}") from None
+        if any(mark in name for mark in "/\\"):
+            raise
+        raise UsageError(
+            f"there is no video model {name!r} ({suggest(name, FILMS)}); a folder in diffusers' layout or a hub id "
+            "like owner/name will do as well"
+        ) from error
     if source.row is not None:
         raise UsageError(f"{name} draws pictures, not films: take one of {', '.join(FILMS)}, or a folder")
     folder = store.path(name)
