@@ -25,9 +25,10 @@ def test_flags_become_options_of_the_turbo_generator() -> None:
         "--lora", "b.safetensors",
         "--init", "camera", "--rung", "eager", "--seed", "5", "--full-vae",
     )  # fmt: skip
-    spec = generator_spec(given, load_show(given))
+    spec = generator_spec(given, load_show(given), prompts=("what the  score wants",))
     assert (spec.name, spec.seed) == ("turbo", 5)
     prompts = str(spec.options["prompts"]).splitlines()
+    assert prompts[0] == "what the score wants"
     assert "calm, mist, soft light" in prompts
     assert any("silk" in prompt for prompt in prompts)
     assert {name: value for name, value in spec.options.items() if name != "prompts"} == {

@@ -205,7 +205,7 @@ class OfflineEngine:
             ctx = offscreen_context()
             stack.callback(ctx.release)
             show = load_show(picture)
-            spec = generator_spec(picture, show)
+            spec = generator_spec(picture, show, prompts=options.prompts)
             watch = stack.enter_context(watching(spec, self.events, options.metrics, live=False))
             metrics = watch.metrics if watch is not None else None
             trail = TrailKeeper(self.events, show, live=False, metrics=metrics)

@@ -211,6 +211,7 @@ class RenderOptions:
         duration: s to render; ``None`` for the rest.
         frames: pictures to make, also past the end of the sound; ``None`` follows ``duration``.
         warm_up: s the show has been running when the film begins.
+        prompts: known to be wanted, in order of time; a generator that reads words reads them ahead.
         perform: recorded performance, timed from the start of the film.
         generator_every: one generator frame every so many film frames; 0 follows ``generator_fps``.
         stats: JSON file for figures at the end.
@@ -224,6 +225,7 @@ class RenderOptions:
     duration: float | None = None
     frames: int | None = None
     warm_up: float = WARM_UP
+    prompts: tuple[str, ...] = ()
     perform: Path | None = None
     generator_every: int = 0
     stats: Path | None = None

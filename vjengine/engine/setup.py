@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +85,12 @@ def drawn_by_cpu() -> bool:
         ctx.release()
 
 
-def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False) -> GeneratorSpec:
+def generator_spec(
+    options: PictureOptions, show: Show, *, by_cpu: bool = False, prompts: Sequence[str] = ()
+) -> GeneratorSpec:
     """Return what the generator is built from; ``by_cpu`` makes its default size smaller: one processor does it all.
+
+    ``prompts`` are known to be wanted, in this order: a generator that reads words reads them before those of the show.
 
     Raises:
         UsageError: if there is no such generator, or it is told what only the turbo generator knows.
@@ -95,7 +100,7 @@ def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False)
     if name == "turbo":
         # Half the programme's width, as every picture is dreamt and not only drawn.
         size = options.generator_size or nearest_size(options.frames_size(320 if by_cpu else 768))
-        settings.setdefault("prompts", "\n".join(_prompts(show)))
+        settings.setdefault("prompts", "\n".join(_prompts(show, prompts)))
         return GeneratorSpec(name, size, options.seed, {**settings, **asked})
     if asked:
         flags = ", ".join("--full-vae" if name == "vae" else f"--{name}" for name in asked)
@@ -105,9 +110,10 @@ def generator_spec(options: PictureOptions, show: Show, *, by_cpu: bool = False)
     return GeneratorSpec(name, options.frames_size(512 if by_cpu else 1024), options.seed, settings)
 
 
-def _prompts(show: Show) -> list[str]:
-    """Return the words of all macros and looks, those of the hands first: they are read before they are wanted."""
-    texts = [macro.prompt for macro in show.macros.values()] + [look.prompt for look in show.looks.values()]
+def _prompts(show: Show, first: Sequence[str]) -> list[str]:
+    """Return ``first`` and the words of all macros and looks, those of the hands before: they are read ahead."""
+    texts = [*first]
+    texts += [macro.prompt for macro in show.macros.values()] + [look.prompt for look in show.looks.values()]
     return [" ".join(text.split()) for text in dict.fromkeys(texts) if text]
 
 

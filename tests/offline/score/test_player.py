@@ -17,6 +17,7 @@ from vjengine.core.signals import AudioFeatures
 from vjengine.offline.score.model import Score
 from vjengine.offline.score.music import BeatGrid, Music
 from vjengine.offline.score.player import ScorePlayer
+from vjengine.offline.score.staging import prompts_ahead
 from vjengine.offline.score.timeline import plan_score
 from vjengine.resources import resource_dir
 
@@ -188,3 +189,14 @@ def test_the_same_score_plays_the_same(score: Scores) -> None:
     first, second = play(score(text), 2.0), play(score(text), 2.0)
     for a, b in zip(first, second, strict=True):
         assert np.array_equal(a[0].values.array, b[0].values.array)
+
+
+def test_prompts_are_known_before_they_are_wanted(score: Scores) -> None:
+    written = score(
+        "scenes: [{at: 0, prompt: sea}, {at: 10, prompt: fire}, {at: 20}]\n"
+        "prompts: [{at: 0, prompt: dawn}, {at: 5, prompt: sea}, {at: 30, prompt: night}]"
+    )
+    timeline = plan_score(written, MUSIC, SHOW.looks, SHOW.macros, "default")
+    assert prompts_ahead(timeline) == ("sea", "dawn", "fire", "night")
+    assert prompts_ahead(timeline, 12.0) == ("fire", "sea", "night")
+    assert prompts_ahead(plan_score(score("seed: 1"), MUSIC, SHOW.looks, SHOW.macros, "default")) == ()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 from vjengine.audio.features import AnalysisSettings
@@ -17,7 +19,7 @@ from vjengine.engine.setup import load_show
 from vjengine.offline import disk
 from vjengine.offline.album.hearing import hear
 from vjengine.offline.preview.waveform import Mark, Span
-from vjengine.offline.score.curves import told
+from vjengine.offline.score.curves import told, typed
 from vjengine.offline.score.model import Score
 from vjengine.offline.score.music import BeatGrid, Music
 from vjengine.offline.score.player import ScorePlayer
@@ -75,7 +77,21 @@ def stage(options: RenderOptions, score: Score | None, analysis: TrackAnalysis |
     music = music_of(options.track, score, analysis)
     timeline = plan_score(score, music, show.looks, show.macros, options.picture.look)
     first = replace(options.picture, look=timeline.look_at(options.start + 1e-7))
-    return Staged(replace(options, picture=first), timeline, analysis, show.looks)
+    known = prompts_ahead(timeline, options.start)
+    return Staged(replace(options, picture=first, prompts=known), timeline, analysis, show.looks)
+
+
+def prompts_ahead(timeline: Timeline, start: float = 0.0) -> tuple[str, ...]:
+    """Return the prompts that a film from ``start`` (s into the track) on will want, each once, in order of time.
+
+    A generator takes some pictures to read a prompt: told of at its cue alone, it would come late.
+    """
+    wanted = [(max(scene.start, start), typed(scene.prompt)) for scene in timeline.scenes if scene.end > start]
+    ends = (*(key.time for key in timeline.prompts[1:]), math.inf)
+    for key, end in zip(timeline.prompts, ends, strict=False):
+        if end > start:
+            wanted.append((max(key.time, start), typed(key.pieces)))
+    return tuple(dict.fromkeys(text for _, text in sorted(wanted, key=itemgetter(0)) if text))
 
 
 def music_of(track: Path, score: Score, analysis: TrackAnalysis | None) -> Music:
