@@ -217,9 +217,14 @@ def _render(staged: Staged, previews: Previews, bar: Any, task: Any) -> int:
         report = engine.run()
     finally:
         signal.signal(signal.SIGINT, before)
+    if engine.interrupted and not report.frames:
+        bar.stop()
+        print("vjengine: interrupted before the first picture: there is no film", file=sys.stderr)
+        return 130
     if report.error:
         bar.stop()
-        print(f"vjengine: {report.error}; what there is: {report.path}", file=sys.stderr)
+        there = f"; what there is: {report.path}" if report.path.is_file() else ""
+        print(f"vjengine: {report.error}{there}", file=sys.stderr)
         return 1
     try:
         if not engine.interrupted:
