@@ -24,6 +24,10 @@ THREADS = 2
 """Of every software encoder here, whatever the machine has: x264's bytes depend on it. Two segments run at a time."""
 
 
+_SMALL = 256, 128
+"""Sides, px, below which x264 weighs no blocks by what comes of them: of so few, it gives other bytes now and then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """One way to encode a film.
@@ -118,7 +122,10 @@ def _configure(av: Any, context: Any, encoder: Encoder, size: tuple[int, int], f
     context.pix_fmt = encoder.pixels
     if encoder.codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # it prints its settings for every segment, past every log
-    context.options = encoder.options(crf)
+    options = encoder.options(crf)
+    if encoder.codec == "libx264" and (size[0] < _SMALL[0] or size[1] < _SMALL[1]):
+        options["x264-params"] += ":mbtree=0"
+    context.options = options
     context.flags |= av.codec.context.Flags.bitexact | av.codec.context.Flags.closed_gop
     context.thread_count = THREADS
     if encoder.codec == "prores":

@@ -24,7 +24,7 @@ from vjengine.offline.finish.segments import make_all
 from vjengine.offline.manifest import Piece, RunFolder, file_hash, plan_hash
 from vjengine.offline.progress import Meter, Progress
 
-_VERSION = 4  # of everything here that decides a segment's bytes
+_VERSION = 5  # of everything here that decides a segment's bytes
 _SUFFIXES = (".mp4", ".mov", ".mkv")
 
 
