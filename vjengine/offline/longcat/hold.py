@@ -39,8 +39,11 @@ _FAR = (1.5, 5.0)
 """Palette distances from which the scene is renewed, and as fast as may be: its colours are right in the mean alone."""
 _WORN = 1.5
 """log2 that a place may have been raised or lowered by, all in all, until it is renewed."""
-_LOCK = 0.08
-"""Share of a place whose wear is known that is taken from the scene's first picture a picture, at most."""
+_LOCK = (0.07, 0.2)
+"""Share of a place whose wear is known that is taken from the scene's first picture a picture, at most: while the last
+picture shown was as sharp as the first, and where it had become as soft as may be."""
+_SOFT = (0.2, 1.0)
+"""How much less fine detail than the scene's first picture that is, log2."""
 _FASTEST, _SLOWEST = 1 / 54, 1 / 1500
 """Share of the scene that is renewed a picture, at most; and what counts as none."""
 
@@ -150,7 +153,9 @@ class Holder:
                 memory.round.lose()
             renewal = None
         else:
-            lock = _LOCK * memory.wear / _FASTEST
+            least, most = _LOCK
+            lock = least + (most - least) * _share(float(anchor.detail[0] - before.detail[0]), _SOFT)
+            lock *= memory.wear / _FASTEST
             renewal = Renewal(scene.anchor, memory.round, self._seed, memory.wear, lock)
         shown, shares = np.empty_like(frames), []
         # First so that what comes in fits in; then what has become of both.
