@@ -24,8 +24,8 @@ THREADS = 2
 """Of every software encoder here, whatever the machine has: x264's bytes depend on it. Two segments run at a time."""
 
 
-_SMALL = 256, 128
-"""Sides, px, below which x264 weighs no blocks by what comes of them: of so few, it gives other bytes now and then."""
+_BLOCKS = 8
+"""Where a row is not a multiple of so many blocks of 16 px, x264's block tree gives other bytes now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _configure(av: Any, context: Any, encoder: Encoder, size: tuple[int, int], f
     if encoder.codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # it prints its settings for every segment, past every log
     options = encoder.options(crf)
-    if encoder.codec == "libx264" and (size[0] < _SMALL[0] or size[1] < _SMALL[1]):
+    if encoder.codec == "libx264" and -(-size[0] // 16) % _BLOCKS:
         options["x264-params"] += ":mbtree=0"
     context.options = options
     context.flags |= av.codec.context.Flags.bitexact | av.codec.context.Flags.closed_gop
