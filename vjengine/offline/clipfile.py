@@ -22,7 +22,7 @@ from vjengine.errors import RecordError
 from vjengine.offline import disk
 from vjengine.offline.continuation import Carried
 from vjengine.offline.video_frame import FrameMaker
-from vjengine.outputs.codecs import configure_video, load_av, reason
+from vjengine.outputs.codecs import configure_video, load_av, reason, x264_params
 
 CLIP = "clip.mkv"
 """What the pictures of a piece are called."""
@@ -116,7 +116,7 @@ class ClipWriter:
 
     def _open_stream(self) -> Any:
         if self._film:
-            options = {"crf": str(CRF), "preset": PRESET, "threads": str(THREADS)}
+            options = {"crf": str(CRF), "preset": PRESET, "threads": str(THREADS), **x264_params()}
             stream = self._file.add_stream("libx264", rate=self.fps, options=options)
             configure_video(stream.codec_context, self.size, self.fps)
         else:

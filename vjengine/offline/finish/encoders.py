@@ -16,16 +16,12 @@ from vjengine.errors import RecordError, UsageError
 from vjengine.offline import disk
 from vjengine.offline.clips import CLIP
 from vjengine.offline.video_frame import FrameMaker
-from vjengine.outputs.codecs import configure_video, load_av, reason
+from vjengine.outputs.codecs import configure_video, load_av, reason, x264_params
 
 Pixels8 = npt.NDArray[np.uint8]
 
 THREADS = 2
 """Of every software encoder here, whatever the machine has: x264's bytes depend on it. Two segments run at a time."""
-
-
-_BLOCKS = 8
-"""Where a row is not a multiple of so many blocks of 16 px, x264's block tree gives other bytes now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Encoder:
         """Return the codec's own options for constant quality ``crf``."""
         match self.codec:
             case "libx264":
-                return {"crf": str(crf), "preset": "veryfast", "x264-params": "open-gop=0:scenecut=0"}
+                return {"crf": str(crf), "preset": "veryfast", **x264_params("open-gop=0", "scenecut=0")}
             case "h264_nvenc" | "hevc_nvenc" | "av1_nvenc":
                 return {"rc": "vbr", "cq": str(crf), "b": "0", "preset": "p5", "forced-idr": "1"}
             case "libsvtav1":
@@ -122,10 +118,7 @@ def _configure(av: Any, context: Any, encoder: Encoder, size: tuple[int, int], f
     context.pix_fmt = encoder.pixels
     if encoder.codec == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # it prints its settings for every segment, past every log
-    options = encoder.options(crf)
-    if encoder.codec == "libx264" and -(-size[0] // 16) % _BLOCKS:
-        options["x264-params"] += ":mbtree=0"
-    context.options = options
+    context.options = encoder.options(crf)
     context.flags |= av.codec.context.Flags.bitexact | av.codec.context.Flags.closed_gop
     context.thread_count = THREADS
     if encoder.codec == "prores":
