@@ -51,7 +51,8 @@ def x264_params(*wanted: str) -> dict[str, str]:
     """Return the option of libx264 that holds its own parameters ``wanted``, and what the same bytes every time take.
 
     On processors with AVX-512 the block tree of x264's rate control now and then gives another result for the same
-    pictures (one in a hundred of our small clips, one in three if pictures may be reordered; never with AVX2, which is no slower).
+    pictures: one in a hundred of our small clips, one in three where pictures are reordered. With AVX2 it never does,
+    and is no slower.
     """
     params = [*wanted, "asm=AVX2"] if _has_avx512() else list(wanted)
     return {"x264-params": ":".join(params)} if params else {}
