@@ -20,6 +20,7 @@ from vjengine.offline.progress import Interrupt
 from vjengine.offline.project import runner
 from vjengine.offline.project.assemble import assemble
 from vjengine.offline.project.bundle import Project, read_project
+from vjengine.offline.project.forecast import forecast
 from vjengine.offline.project.new import new_project
 from vjengine.offline.project.runner import Wanted, Ways, run_project
 from vjengine.offline.project.state import State, read_state
@@ -75,6 +76,8 @@ def test_more_cycles_are_added_to_a_run_and_the_film_is_the_same(tmp_path: Path)
     assert names == ["0000-first.png", "0001.png", "0002.png", "0003.png"]
     last = cv2.imread(str(made.run_path("main") / "images" / "0003.png"), cv2.IMREAD_UNCHANGED)
     assert (last.dtype, last.shape) == (np.uint16, (36, 64, 3))
+    planned = forecast(made, "main", Wanted(cycles=1))
+    assert (planned.cycles, planned.there) == (3, 3)  # what is there stays in the film
     again = go(made, wanted=Wanted(cycles=1, fresh=True))
     assert (again.cycles, again.film) == (1, "")
     assert len(list((made.run_path("main") / "clips").iterdir())) == 1

@@ -76,11 +76,12 @@ def forecast(project: Project, name: str, wanted: Wanted) -> Forecast:
     cycles = wanted.cycles or (-(-frames // chunk) if frames else 0)
     if not cycles:
         cycles = max(1, -(-int(track.duration * fps) // chunk)) if track else project.settings.cycles
+    state = None if wanted.fresh else read_state(run)
+    there, each = (state.cycles if state else 0), 0.0
+    cycles = max(cycles, there)  # what is there stays in the film
     frames = cycles * chunk + 1
     if track:
         frames = min(frames, max(1, int(track.duration * fps)))
-    state = None if wanted.fresh else read_state(run)
-    there, each = (state.cycles if state else 0), 0.0
     if state and state.cycles:
         each = _pace(project, name)
         words += [f"edited since it began: {line}" for line in edited(project.folder, run)]
