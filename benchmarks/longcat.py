@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from benchmarks.collapse_measures import Distance, distance, look, movement, pooled, slope
 from benchmarks.collapse_scenes import SCENES, Picture, scene
@@ -38,6 +39,8 @@ SIZE = (256, 144)
 FPS = Fraction(12)
 QUICK: tuple[Harm, ...] = ("magenta", "blur", "sharpen")
 FULL: tuple[Harm, ...] = ("magenta", "green", "dark", "grey", "burn", "blur", "sharpen")
+MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of a film that its row of the picture shows."""
 SETTLED = 2.0
 """s after which a film is measured."""
 
@@ -55,6 +58,7 @@ class Found:
     seconds: float
     moves: float
     cost: float
+    pictures: list[Image.Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ def make(folder: Path, case: Case, *, stabilise: bool) -> Found:
         except GeneratorError:  # nothing new is left in it
             pieces = run.pieces("chunks").prefix()
     cost = time.process_time() - began
+    total = sum(piece.frames for piece in pieces)
+    kept: dict[int, Image.Image] = {}
+    wanted = {round(share * (total - 1)) + 1: column for column, share in enumerate(MOMENTS)}
     first, found, minutes, moves = [], [], [], []
     last: Picture | None = None
     number = 0
@@ -91,6 +98,8 @@ def make(folder: Path, case: Case, *, stabilise: bool) -> Found:
         for shown in read_clip(piece.clip):
             picture = shown.astype(np.float32) / np.float32(255)
             number += 1
+            if number in wanted:
+                kept[wanted[number]] = Image.fromarray(shown)
             if number <= FPS:
                 first.append(look(picture))
             elif number % int(FPS) == 0 and number > SETTLED * FPS:
@@ -112,7 +121,22 @@ def make(folder: Path, case: Case, *, stabilise: bool) -> Found:
         number / float(FPS),
         float(np.median(moves)) if moves else 0.0,
         cost / max(1, number),
+        list(kept.values()),
     )
+
+
+def sheet(films: dict[str, Found]) -> Image.Image:
+    """Return a picture: a row a film, from its first moment to its last."""
+    left, gap, (width, height) = 150, 4, SIZE
+    paper = Image.new("RGB", (left + len(MOMENTS) * (width + gap), len(films) * (height + gap) - gap), (18, 18, 18))
+    pen = ImageDraw.Draw(paper)
+    for row, (name, found) in enumerate(films.items()):
+        y = row * (height + gap)
+        pen.text((6, y + height // 2 - 12), name, fill=(230, 230, 230))
+        for column, picture in enumerate(found.pictures):
+            paper.paste(picture, (left + column * (width + gap), y))
+        pen.text((6, y + height // 2 + 2), f"{found.seconds / 60:.3g} min", fill=(150, 150, 150))
+    return paper
 
 
 def pace(size: tuple[int, int], frames: int) -> list[float]:
@@ -155,7 +179,9 @@ def main() -> int:
     parser.add_argument("--held-only", action="store_true", help="none that is left alone, and no pace")
     parser.add_argument("--scene", choices=SCENES, default="carnival", help="what it begins with (default: carnival)")
     parser.add_argument("--seed", type=int, default=1, help="of the scene and the film (default: 1)")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a picture of the films' moments")
     args = parser.parse_args()
+    films: dict[str, Found] = {}
     cv2.setNumThreads(1)
     report = Report("longcat", as_json=args.json)
     sizes = () if args.held_only else ((640, 360), (1280, 720)) if args.full else ((640, 360),)
@@ -168,8 +194,13 @@ def main() -> int:
             case = Case(harm, args.seconds or (600 if args.full else 20), args.scene, args.seed)
             for stabilise in (True,) if args.held_only else (True, False):
                 found = make(folder, case, stabilise=stabilise)
+                name = f"{harm}{where}, {'held' if stabilise else 'left alone'}"
+                films[name] = found
                 if found.distances:
-                    tell(report, f"{harm}{where}, {'held' if stabilise else 'left alone'}", found)
+                    tell(report, name, found)
+        if args.sheet:
+            args.sheet.parent.mkdir(parents=True, exist_ok=True)
+            sheet(films).save(args.sheet)
     return 0
 
 
