@@ -127,10 +127,11 @@ class OscInput:
         self._socket = open_udp(*self._address)
         self._address = (self._address[0], self._socket.getsockname()[1])
         self._desk.own_port = self._address[1]
+        # Said before anything is heard: the newest word counts, and the thread's may be a warning.
+        self._words.say("ok", self._listening())
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="osc-in", daemon=True)
         self._thread.start()
-        self._words.say("ok", self._listening())
 
     def stop(self, timeout: float = 1.0) -> None:
         """Stop listening and close the port."""

@@ -134,11 +134,12 @@ class OscFeed:
         self._text_targets = [resolve(*address) for address in self._text_addresses]
         for family in {target.family for target in (*self._targets, *self._text_targets)}:
             self._open(family)
+        names = ", ".join(target.name for target in self._targets)
+        # Said before anything is sent: the newest word of a component counts, and the thread's may be a warning.
+        self._say("ok", f"sending to {names}" if names else "waiting for subscribers")
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="osc-out", daemon=True)
         self._thread.start()
-        names = ", ".join(target.name for target in self._targets)
-        self._say("ok", f"sending to {names}" if names else "waiting for subscribers")
 
     def stop(self, timeout: float = 1.0) -> None:
         """Stop sending and close the sockets."""
