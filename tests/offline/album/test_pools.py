@@ -91,7 +91,7 @@ def test_ray_makes_the_same_film_and_outlives_a_killed_actor(tone, pool, tmp_pat
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'vjengine[ray]'")
     from vjengine.offline.album.ray_pool import RayPool
 
-    tracks = two_tracks(tone, tmp_path, seconds=2)
+    tracks = two_tracks(tone, tmp_path, seconds=5)  # long enough to be caught at it
     killer = Killer(index=0, times=1)
     ask = AlbumAsk(tmp_path / "ray.mp4")
     make = killer.through(lambda jobs: RayPool("local", jobs=jobs, workers=1, threads=1, retries=2))
